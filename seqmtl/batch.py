@@ -1,0 +1,130 @@
+"""What flows from the data to the model: index tensors of one batch, and nothing but tensors.
+
+B sentences, T words of the longest; W windows, P pieces of the longest; U distinct words, C characters of the longest;
+R rows that carry a task's layer; N predicates.
+
+Two index spaces, two vocabularies: ``word_*`` and ``piece_*``. Masks are bool, True = real.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+IGNORED = -100  # label of a padded word, the value that torch.nn.functional.cross_entropy skips
+
+
+class Movable:
+    """A dataclass whose tensors move to a device together."""
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        """Return a copy with every tensor on ``device``."""
+        moved = {}
+        for field in fields(self):  # type: ignore[arg-type]  # the subclasses are dataclasses
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                moved[field.name] = value.to(device, non_blocking=non_blocking)
+            elif isinstance(value, Movable):
+                moved[field.name] = value.to(device, non_blocking=non_blocking)
+            elif isinstance(value, Mapping):
+                moved[field.name] = {key: item.to(device, non_blocking=non_blocking) for key, item in value.items()}
+        return replace(self, **moved)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class PieceInputs(Movable):
+    """The sub-words of a batch, cut into windows that fit the encoder.
+
+    Attributes:
+        ids: piece ids, ``[W, P]``.
+        mask: ``[W, P]``.
+        word: index of each piece's word into the flattened ``[B * T]``; -1 at special pieces and padding; ``[W, P]``.
+        owned: True where the word takes its state from this window (a word may stand in two); ``[W, P]``.
+        first: index of each word's first owned piece into the flattened ``[W * P]``; 0 where padded; ``[B, T]``.
+        last: the same for its last owned piece; ``[B, T]``.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    word: Tensor
+    owned: Tensor
+    first: Tensor
+    last: Tensor
+
+
+@dataclass(frozen=True)
+class CharacterInputs(Movable):
+    """The spelling of a batch's words, each distinct word once.
+
+    Attributes:
+        ids: character ids, 0 where padded, ``[U, C]``.
+        lengths: ``[U]``, at least 1.
+        word: index of each word's spelling, ``[B, T]``.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    word: Tensor
+
+
+@dataclass(frozen=True)
+class Inputs(Movable):
+    """The sentences of a batch as an encoder reads them; a part that the encoder does not need is None.
+
+    Attributes:
+        word_mask: ``[B, T]``, right-padded.
+        word_ids: ids in a word vocabulary, ``[B, T]``.
+        pieces: sub-words.
+        characters: spellings.
+    """
+
+    word_mask: Tensor
+    word_ids: Tensor | None = None
+    pieces: PieceInputs | None = None
+    characters: CharacterInputs | None = None
+
+
+@dataclass(frozen=True)
+class TokenTargets(Movable):
+    """Gold labels of the rows that carry a token-level layer.
+
+    Attributes:
+        rows: index into the batch, ascending, ``[R]``.
+        labels: label ids, ``IGNORED`` where padded, ``[R, T]``.
+    """
+
+    rows: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class FrameTargets(Movable):
+    """Gold roles of the predicates of a batch.
+
+    Attributes:
+        predicates: (sentence, word) of each predicate, ``[N, 2]``.
+        labels: label ids, ``IGNORED`` where padded, ``[N, T]``.
+    """
+
+    predicates: Tensor
+    labels: Tensor
+
+
+Targets = TokenTargets | FrameTargets
+
+
+@dataclass(frozen=True)
+class Batch(Movable):
+    """Sentences and what is known about them.
+
+    Attributes:
+        inputs: what the encoder reads.
+        targets: gold labels per task; a task without a row in the batch has empty targets.
+        rows: position of each sentence in its split, ``[B]``; it puts predictions back in order.
+    """
+
+    inputs: Inputs
+    targets: Mapping[str, Targets]
+    rows: Tensor

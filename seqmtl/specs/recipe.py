@@ -1,0 +1,140 @@
+"""A recipe: one YAML file that describes a complete run."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, Field, model_validator
+
+from seqmtl.errors import ConfigError, nearest
+from seqmtl.specs import library
+from seqmtl.specs.base import Spec
+from seqmtl.specs.encoders import EncoderSpec
+from seqmtl.specs.mixture import MixtureSpec
+from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
+from seqmtl.specs.tasks import TaskSpec
+from seqmtl.specs.training import TrainingSpec
+
+# Names that torch.nn.ModuleDict has for itself: a head of that name would hide a method, or be refused by torch.
+RESERVED_NAMES = frozenset(
+    ("clear", "copy", "forward", "get", "items", "keys", "pop", "popitem", "train", "training", "type", "update", "values", "eval", "half", "float", "double", "cpu", "cuda", "to", "apply", "children", "modules", "parameters")
+)  # fmt: skip
+
+
+def task_name(name: str) -> str:
+    """Return ``name`` when it can name a task; raise ``ValueError`` otherwise."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{name!r} cannot name a task: use lower-case letters, digits and '_', a letter first")
+    if name in RESERVED_NAMES:
+        raise ValueError(f"{name!r} is reserved by torch.nn.Module; name the task otherwise, for example '{name}_tag'")
+    return name
+
+
+TaskName = Annotated[str, AfterValidator(task_name)]
+
+
+class RecipeSpec(Spec):
+    """A complete run: what to learn, from which corpora, with which model, and how.
+
+    ``corpora`` maps a name to a corpus spec, or to ``{use: NAME}`` for one of the shipped ``tasks/corpora`` (keys beside
+    ``use`` override it). ``evaluate_on`` names the corpora whose dev and test splits are scored; null means all.
+    """
+
+    name: str
+    description: str = ""
+    corpora: dict[str, dict[str, Any]] = Field(min_length=1)
+    tasks: dict[TaskName, TaskSpec] = Field(min_length=1)
+    encoder: EncoderSpec
+    sharing: SharingSpec = HardSharingSpec(kind="hard")
+    mixture: MixtureSpec = MixtureSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluate_on: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "RecipeSpec":
+        for name, task in self.tasks.items():
+            for corpus in task.corpora or ():
+                if corpus not in self.corpora:
+                    raise ValueError(f"tasks.{name}.corpora: no corpus {corpus!r}; {nearest(corpus, self.corpora)}")
+            if task.predicates is not None:
+                finder = self.tasks.get(task.predicates)
+                if finder is None or finder.head.kind != "predicate":
+                    finders = [key for key, other in self.tasks.items() if other.head.kind == "predicate"]
+                    raise ValueError(
+                        f"tasks.{name}.predicates: {task.predicates!r} is not a task with a predicate head; "
+                        f"{nearest(task.predicates, finders)}"
+                    )
+        for corpus in self.evaluate_on or ():
+            if corpus not in self.corpora:
+                raise ValueError(f"evaluate_on: no corpus {corpus!r}; {nearest(corpus, self.corpora)}")
+        return self
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        ConfigError: naming the file, and the line where the YAML is broken.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected a mapping at the top level, got {type(data).__name__}")
+    return data
+
+
+def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> tuple[RecipeSpec, Path]:
+    """Load a recipe by file or by the name of a shipped one, apply ``key.path=value`` overrides, and validate it.
+
+    Returns:
+        The recipe and the folder against which its relative paths are resolved.
+
+    Raises:
+        ConfigError: when there is no such recipe, an override is malformed, or a key is wrong.
+    """
+    path = Path(reference)
+    if not path.suffix and not path.exists():
+        path = library.find("recipes", reference)
+    data = read_yaml(path)
+    for override in overrides:
+        set_key(data, override)
+    return RecipeSpec.parse(data, source=path), path.resolve().parent
+
+
+def set_key(data: dict[str, Any], override: str) -> None:
+    """Apply one ``key.path=value`` override in place; the value is read as YAML.
+
+    >>> data = {"training": {"epochs": 3}}
+    >>> set_key(data, "training.epochs=5")
+    >>> data
+    {'training': {'epochs': 5}}
+    """
+    keys, separator, value = override.partition("=")
+    if not separator or not keys.strip():
+        raise ConfigError(f"--set {override}: expected KEY.PATH=VALUE, for example training.epochs=5")
+    *parents, last = keys.strip().split(".")
+    node: dict[str, Any] = data
+    for position, key in enumerate(parents):
+        child = node.get(key)
+        if child is None:
+            child = node[key] = {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: {'.'.join(parents[: position + 1])} is {child!r}, which has no keys")
+        node = child
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: {value!r} is not valid YAML: {error}") from None
+
+
+def recipe_schema() -> Mapping[str, Any]:
+    """The JSON schema of a recipe, with which an editor completes and checks one."""
+    return RecipeSpec.model_json_schema()
