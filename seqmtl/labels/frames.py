@@ -39,8 +39,8 @@ class Argument:
 def arguments(tags: Sequence[str]) -> list[Argument]:
     """Return the arguments of a frame as the official CoNLL-2005 scorer ``srl-eval.pl`` counts them, by first word.
 
-    ``C-X`` is a further piece of the latest X before it, and a plain X where there is none. ``V`` is left out, and so are
-    the pieces that ``C-V`` adds to it. ``R-X`` is a label like any other. Tags are read leniently.
+    ``C-X`` is a further piece of the latest X before it, and a plain X where there is none. ``V`` is left out, and so
+    are the pieces that ``C-V`` adds to it. ``R-X`` is a label like any other. Tags are read leniently.
 
     Raises:
         LabelError: when something is not a span tag at all.

@@ -1,7 +1,7 @@
 """Tagging schemes: how spans over words are written as one tag per word, and how the tags are read back.
 
-A tag is ``O`` or a prefix, a hyphen and a label; everything after the first hyphen is the label, so ``B-C-ARG1`` opens a
-``C-ARG1``. In each scheme a set of spans has exactly one tag sequence:
+A tag is ``O`` or a prefix, a hyphen and a label; everything after the first hyphen is the label, so ``B-C-ARG1`` opens
+a ``C-ARG1``. In each scheme a set of spans has exactly one tag sequence:
 
 * IOB1 (Ramshaw and Marcus 1995): ``I`` throughout; ``B`` only where a span touches an earlier one of the same label.
 * BIO (also IOB2): ``B`` on the first word of every span, ``I`` on the others.
@@ -77,11 +77,12 @@ def may_follow(previous: str, tag: str, scheme: Scheme) -> bool:
     """
     before, after = split_tag(previous), split_tag(tag)
     same = before.label == after.label
+    goes_on = before.prefix in "BI" and same  # a span with the label of ``after`` is open
     match scheme:
         case Scheme.IOB1:
-            return after.prefix in "OI" or (after.prefix == "B" and same)
+            return after.prefix in "OI" or (after.prefix == "B" and goes_on)
         case Scheme.BIO:
-            return after.prefix in "OB" or (after.prefix == "I" and same)
+            return after.prefix in "OB" or (after.prefix == "I" and goes_on)
         case Scheme.BIOES:
             return (after.prefix in "IE" and same) if before.prefix in "BI" else after.prefix in "OBS"
 
@@ -89,9 +90,9 @@ def may_follow(previous: str, tag: str, scheme: Scheme) -> bool:
 def recognise(sequences: Iterable[Sequence[str]]) -> Scheme:
     """Return the scheme that the fewest places of a corpus break; BIO when nothing tells them apart.
 
-    Tag sequences with a span are valid in one scheme only, so a sound corpus is recognised for certain. Counting, instead
-    of stopping at the first odd place, keeps a corpus with a few broken sentences from being taken for another scheme.
-    A corpus written with ``I`` alone (wikigold) is IOB1.
+    Tag sequences with a span are valid in one scheme only, so a sound corpus is recognised for certain. Counting,
+    instead of stopping at the first odd place, keeps a corpus with a few broken sentences from being taken for another
+    scheme. A corpus written with ``I`` alone (wikigold) is IOB1.
 
     Raises:
         LabelError: when something in the corpus is not a span tag.

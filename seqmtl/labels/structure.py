@@ -11,9 +11,9 @@ from seqmtl.labels.schemes import Scheme, split_tag
 class TagStructure:
     """The transitions that a scheme allows among the labels of an inventory; L labels, by id.
 
-    A label is *free* when ``continues`` is empty for it: it may stand wherever the span before it may end. Any other label
-    continues a span, and its few predecessors are listed. So each label looks at the best of the labels that may end, or
-    at no more than two others, and Viterbi needs no L x L maximum.
+    A label is *free* when ``continues`` is empty for it: it may stand wherever the span before it may end. Any other
+    label continues a span, and its few predecessors are listed. So each label looks at the best of the labels that may
+    end, or at no more than two others, and Viterbi needs no L x L maximum.
 
     Attributes:
         starts: per label, whether it may be the first of a sentence.
@@ -29,8 +29,8 @@ class TagStructure:
 def tag_structure(labels: Sequence[str], *, scheme: Scheme | None) -> TagStructure:
     """Work out the structure of an inventory; without a scheme every label is free.
 
-    A label whose predecessors are all missing from the inventory (``E-X`` with neither ``B-X`` nor ``I-X``) gets itself as
-    its only predecessor: it can then never be reached.
+    A label whose predecessors are all missing from the inventory (``E-X`` with neither ``B-X`` nor ``I-X``) gets itself
+    as its only predecessor: it can then never be reached.
 
     Raises:
         LabelError: when a label is no tag of the scheme.
