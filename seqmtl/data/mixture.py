@@ -1,0 +1,153 @@
+"""How much of each corpus an epoch holds, and in what batches it comes: two objects.
+
+``Mixture`` says how much, and reports what was really drawn; ``BatchStream`` says in what order. Both are functions of
+(seed, epoch), so that every process computes the same plan without a word between them and a position in it is two numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqmtl.data.batching import cut_batches, deal
+from seqmtl.data.source import Source
+from seqmtl.data.tasks import Row
+from seqmtl.errors import ConfigError, nearest
+from seqmtl.specs.mixture import AnnealedSpec, MixtureSpec, ProportionalSpec, SqrtSpec, TemperatureSpec, UniformSpec, WeightsSpec
+
+Drawn = tuple[str, Row]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What an epoch drew from one corpus: rows drawn, the rows there are, and the share that was asked for."""
+
+    corpus: str
+    drawn: int
+    size: int
+    asked: float
+
+
+class Mixture:
+    """Decides how many rows of each corpus an epoch holds, and which."""
+
+    def __init__(self, sources: Mapping[str, Source], spec: MixtureSpec, *, seed: int, epochs: int) -> None:
+        """Mix ``sources`` over ``epochs`` epochs.
+
+        Raises:
+            ConfigError: when the weights name an unknown corpus, or the size of a streamed corpus would be needed.
+        """
+        self.sources = dict(sources)
+        self.spec = spec
+        self.seed = seed
+        self.epochs = epochs
+        if isinstance(spec.rates, WeightsSpec):
+            for name in spec.rates.weights:
+                if name not in self.sources:
+                    raise ConfigError(f"mixture.rates.weights: no corpus {name!r}; {nearest(name, self.sources)}")
+        unknown = [name for name, source in self.sources.items() if source.size is None]
+        known_rates = isinstance(spec.rates, (WeightsSpec, UniformSpec))
+        if unknown and not (known_rates and spec.rows_per_epoch):
+            raise ConfigError(
+                f"mixture: corpus {unknown[0]!r} is streamed, so its size is unknown; set mixture.rows_per_epoch, and "
+                "mixture.rates.kind to 'weights' or 'uniform'"
+            )
+
+    def rates(self, epoch: int) -> dict[str, float]:
+        """Share of each corpus in ``epoch``; the shares sum to 1."""
+        spec = self.spec.rates
+        sizes = {name: float(source.size or 1) for name, source in self.sources.items()}
+        match spec:
+            case ProportionalSpec():
+                raw = sizes
+            case UniformSpec():
+                raw = dict.fromkeys(sizes, 1.0)
+            case SqrtSpec():
+                raw = {name: size**0.5 for name, size in sizes.items()}
+            case TemperatureSpec():
+                raw = {name: size ** (1.0 / spec.temperature) for name, size in sizes.items()}
+            case AnnealedSpec():
+                progress = epoch / max(1, self.epochs - 1)
+                alpha = spec.start + (spec.end - spec.start) * progress
+                raw = {name: size**alpha for name, size in sizes.items()}
+            case WeightsSpec():
+                raw = {name: spec.weights.get(name, 0.0) for name in sizes}
+        total = sum(raw.values())
+        if total <= 0.0:
+            raise ConfigError("mixture.rates.weights: every corpus has weight 0; give at least one a positive weight")
+        return {name: value / total for name, value in raw.items()}
+
+    def counts(self, epoch: int) -> dict[str, int]:
+        """Rows of each corpus in ``epoch``: the largest corpus once at its rate, unless ``rows_per_epoch`` says otherwise."""
+        rates = self.rates(epoch)
+        total = self.spec.rows_per_epoch
+        if total is None:
+            drawn = [name for name in rates if rates[name] > 0.0]
+            largest = max(drawn, key=lambda name: self.sources[name].size or 0)
+            total = round((self.sources[largest].size or 0) / rates[largest])
+        return {name: round(rate * total) for name, rate in rates.items()}
+
+    def draw(self, epoch: int) -> list[Drawn]:
+        """The rows of ``epoch``, corpus by corpus; the batches shuffle them."""
+        rows: list[Drawn] = []
+        for number, (name, count) in enumerate(self.counts(epoch).items()):
+            rng = np.random.default_rng((self.seed, epoch, number))
+            rows += [(name, row) for row in self.sources[name].draw(count, rng=rng, epoch=epoch)]
+        return rows
+
+    def report(self, epoch: int) -> list[Share]:
+        """What ``epoch`` draws from each corpus, beside what was asked for."""
+        rates, counts = self.rates(epoch), self.counts(epoch)
+        return [Share(name, counts[name], source.size or 0, rates[name]) for name, source in self.sources.items()]
+
+
+class BatchStream:
+    """The optimiser steps of a run, each a list of micro-batches for this process.
+
+    The rows of a step are chosen first, from the seed alone, and only then dealt to processes and micro-batches; so
+    1 process x 32 sentences, 2 x 16 and 2 x 8 x accumulation 2 take the same steps.
+    """
+
+    def __init__(self, mixture: Mixture, *, rank: int, processes: int, accumulation: int) -> None:
+        """Stream the batches of process ``rank`` of ``processes``."""
+        self.mixture = mixture
+        self.rank = rank
+        self.processes = processes
+        self.accumulation = accumulation
+        self.epoch = 0
+        self.step = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the stream stands: the next step to be taken."""
+        return {"epoch": self.epoch, "step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from a saved position."""
+        self.epoch, self.step = state["epoch"], state["step"]
+
+    def steps(self, epoch: int) -> int:
+        """Optimiser steps in ``epoch``."""
+        return len(self._plan(self.mixture.draw(epoch), epoch))
+
+    def __iter__(self) -> Iterator[list[list[Drawn]]]:
+        """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
+        rows = self.mixture.draw(self.epoch)
+        lengths = [len(row["tokens"]) for _, row in rows]
+        shards = self.processes * self.accumulation
+        plan = self._plan(rows, self.epoch)
+        for batch in plan[self.step :]:
+            self.step += 1
+            parts = deal(batch, lengths, shards=shards)
+            mine = parts[self.rank :: self.processes]
+            yield [[rows[position] for position in part] for part in mine]
+        self.epoch, self.step = self.epoch + 1, 0
+
+    def _plan(self, rows: list[Drawn], epoch: int) -> list[list[int]]:
+        spec = self.mixture.spec
+        shards = self.processes * self.accumulation
+        return cut_batches(
+            [len(row["tokens"]) for _, row in rows],
+            budget=spec.words_per_batch * shards,
+            max_sentences=spec.max_sentences * shards,
+            rng=np.random.default_rng((self.mixture.seed, epoch, len(rows))),
+        )

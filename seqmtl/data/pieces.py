@@ -1,0 +1,81 @@
+"""Words to sub-word ids through a pretrained tokenizer, each distinct word once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from seqmtl.errors import EncoderError
+from seqmtl.specs.packages import locate
+
+
+class PieceTokenizer:
+    """A fast ``transformers`` tokenizer, asked word by word and remembered.
+
+    A word is tokenised as if it stood alone after a space, which is what ``is_split_into_words=True`` does; so a word has
+    the same pieces everywhere, and a corpus costs one look-up per word. A word without any piece (zero-width characters,
+    or a character that the normaliser drops) becomes the unknown piece: no word is ever lost.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, limit: int) -> None:
+        """Wrap ``tokenizer`` of an encoder that reads at most ``limit`` pieces, special pieces included."""
+        self.tokenizer = tokenizer
+        self.prefix, self.suffix = _special_ids(tokenizer)
+        self.capacity = limit - len(self.prefix) - len(self.suffix)
+        self.pad_id = int(tokenizer.pad_token_id or 0)  # type: ignore[arg-type]
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    def pieces(self, words: Iterable[str]) -> list[tuple[int, ...]]:
+        """The piece ids of each word, at least one and at most ``capacity``."""
+        words = list(words)
+        new = list(dict.fromkeys(word for word in words if word not in self._known))
+        if new:
+            unknown = (int(self.tokenizer.unk_token_id or self.pad_id),)  # type: ignore[arg-type]
+            encoded: Any = self.tokenizer(new, add_special_tokens=False, return_attention_mask=False)
+            for word, ids in zip(new, encoded["input_ids"], strict=True):
+                self._known[word] = tuple(ids[: self.capacity]) or unknown
+        return [self._known[word] for word in words]
+
+
+def load_tokenizer(pretrained: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the fast tokenizer of an encoder, with a space before the first word where the family needs one.
+
+    Raises:
+        EncoderError: when there is no such tokenizer, or only a slow one.
+    """
+    place = locate(pretrained)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision, trust_remote_code=False)
+        if getattr(tokenizer, "add_prefix_space", None) is False:
+            tokenizer = AutoTokenizer.from_pretrained(
+                place, revision=revision, trust_remote_code=False, add_prefix_space=True
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(f"{pretrained}: cannot load a tokenizer: {_first_line(error)}\n{remedy(pretrained)}") from None
+    if not tokenizer.is_fast:
+        raise EncoderError(f"{pretrained}: has only a slow tokenizer; a `tokenizer.json` is needed")
+    return tokenizer
+
+
+def remedy(pretrained: str) -> str:
+    """What to do when an encoder cannot be loaded."""
+    if Path(pretrained).exists():
+        return "the folder must hold config.json, tokenizer.json and model.safetensors"
+    return "give a hub id such as 'bert-base-cased', a folder, or 'package:NAME/FOLDER' of an installed package"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """The special pieces that the tokenizer puts before and after a sentence."""
+    plain: Any = tokenizer("a", add_special_tokens=False)
+    whole: Any = tokenizer("a")
+    inner, outer = plain["input_ids"], whole["input_ids"]
+    for start in range(len(outer) - len(inner) + 1):
+        if outer[start : start + len(inner)] == inner:
+            return outer[:start], outer[start + len(inner) :]
+    return [], []

@@ -1,0 +1,109 @@
+"""A pretrained transformer, its sub-word states pooled to words.
+
+B sentences, T words, W windows, P pieces, D features, U distinct words, F character features.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from seqmtl.batch import Inputs, PieceInputs
+from seqmtl.encoders.base import Encoder, WordStates
+from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
+from seqmtl.layers.scalar_mix import ScalarMix
+
+Pooling = Literal["first", "mean", "last"]
+
+
+class TransformerEncoder(Encoder):
+    """Any ``AutoModel`` over windows of pieces.
+
+    With a character model, a projection of each word's spelling is added to the embeddings of its pieces. The projection
+    starts at zero, so the encoder starts as the pretrained one; an uncased encoder learns to see case and affixes
+    in all its layers. This is ours, not from a paper.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        pooling: Pooling,
+        scalar_mix: ScalarMix | None,
+        characters: CharacterCNN | CharacterBiLSTM | None,
+        dropout: float,
+    ) -> None:
+        """Wrap ``model``; ``scalar_mix`` mixes its embeddings and all its layers, None takes the last layer."""
+        super().__init__()
+        self.model = model
+        self.pooling: Pooling = pooling
+        self.scalar_mix = scalar_mix
+        self.characters = characters
+        self.out_features: int = model.config.hidden_size
+        embedding_size = model.get_input_embeddings().embedding_dim
+        self.spelling = None if characters is None else SpellingProjection(characters.out_features, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, inputs: Inputs) -> WordStates:
+        """Encode a batch that has pieces and, with a character model, characters."""
+        pieces = inputs.pieces
+        assert pieces is not None
+        states = pool(self._piece_states(inputs, pieces), pieces, inputs.word_mask, self.pooling)
+        return WordStates(self.dropout(states), inputs.word_mask)
+
+    def _piece_states(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
+        """The states of all pieces, ``[W, P, D]``."""
+        mask = pieces.mask.long()
+        mixed = self.scalar_mix is not None
+        if self.characters is None:
+            output = self.model(input_ids=pieces.ids, attention_mask=mask, output_hidden_states=mixed)
+        else:
+            embedded = self._embed(inputs, pieces)
+            output = self.model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=mixed)
+        if self.scalar_mix is None:
+            return output.last_hidden_state
+        return self.scalar_mix(list(output.hidden_states))
+
+    def _embed(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
+        """Piece embeddings with the spelling of their words, ``[W, P, D_embedding]``."""
+        assert self.characters is not None and self.spelling is not None and inputs.characters is not None
+        embedded = self.model.get_input_embeddings()(pieces.ids)
+        spelling = self.spelling(self.characters(inputs.characters))  # [U, D_embedding]
+        spelling = nn.functional.pad(spelling, (0, 0, 0, 1))  # row U: the zero vector of special pieces
+        which = inputs.characters.word.reshape(-1)  # [B * T]
+        of_piece = which[pieces.word.clamp(min=0)] if len(which) else pieces.word
+        return embedded + spelling[torch.where(pieces.word < 0, len(spelling) - 1, of_piece)]
+
+
+class SpellingProjection(nn.Module):
+    """A linear map that starts at zero."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        """From ``in_features`` to ``out_features``, without bias."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """All zero."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``[U, F]`` to ``[U, D]``."""
+        return nn.functional.linear(features, self.weight)
+
+
+def pool(states: Tensor, pieces: PieceInputs, word_mask: Tensor, pooling: Pooling) -> Tensor:
+    """Piece states ``[W, P, D]`` to word states ``[B, T, D]``; a word that stands in two windows is read from its own."""
+    flat = states.flatten(0, 1)  # [W * P, D]
+    if pooling == "first":
+        return flat[pieces.first]
+    if pooling == "last":
+        return flat[pieces.last]
+    # Pieces that no word owns are added to one more row, which is cut off.
+    n_words = word_mask.numel()
+    owner = torch.where(pieces.owned, pieces.word, n_words).flatten()  # [W * P]
+    sums = flat.new_zeros(n_words + 1, flat.shape[-1]).index_add(0, owner, flat)[:n_words]
+    counts = (pieces.last - pieces.first + 1).flatten()  # owned pieces of a word are neighbours
+    return (sums / counts[:, None]).view(*word_mask.shape, -1)

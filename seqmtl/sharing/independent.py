@@ -1,0 +1,25 @@
+"""A tower per task and nothing in common above the encoder: the scheme that all others are measured against.
+
+B sentences, T words, D and H features.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from seqmtl.layers.bilstm import BiLSTMStack
+from seqmtl.sharing.base import Sharing, SharingOutput
+
+
+class Independent(Sharing):
+    """Each task's tower reads the word states on its own."""
+
+    def __init__(self, towers: Mapping[str, BiLSTMStack]) -> None:
+        """One tower per task, all of one width."""
+        super().__init__()
+        self.towers = nn.ModuleDict(towers)
+        (self.out_features,) = {tower.out_features for tower in towers.values()}
+
+    def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
+        """Run the towers of ``tasks`` only."""
+        return SharingOutput({task: self.towers[task](states, mask) for task in tasks})

