@@ -30,7 +30,7 @@ def to_bio(record: Record, *, corpus: str, split: str, schemes: Mapping[str, Sch
     """The row with every layer of ``schemes`` and every frame in valid BIO; the record itself stays as it is.
 
     Raises:
-        DataError: under ``Policy.ERROR``, for a tag that breaks its scheme; the message names its file and line, or row.
+        DataError: under ``Policy.ERROR``, for a tag that breaks its scheme; the message names row, file and line.
     """
 
     def bio(tags: Sequence[str], layer: str, scheme: Scheme) -> list[str]:

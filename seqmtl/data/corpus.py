@@ -77,9 +77,10 @@ def resolve_corpus(entry: CorpusSpec | CorpusRef, *, folder: Path) -> tuple[Corp
     for key, value in entry.overrides().items():
         merges = isinstance(value, Mapping) and isinstance(data.get(key), Mapping)
         data[key] = {**data[key], **value} if merges else value
-    if "path" in entry.overrides():
-        data["path"] = str(folder.resolve() / Path(str(data["path"])).expanduser())
-    return parse_corpus(data, source=path), path.resolve().parent
+    spec = parse_corpus(data, source=path)
+    home = path.resolve().parent
+    # Both kinds of path count from one folder, so an override's moves the whole corpus to the recipe's folder.
+    return spec, folder.resolve() if {"path", "dataset"} & set(entry.overrides()) else home
 
 
 def load_corpus(spec: CorpusSpec, *, name: str, folder: Path) -> Corpus:
@@ -178,9 +179,7 @@ def _in_memory(splits: Mapping[str, Iterator[Record]], name: str, spec: CommonCo
     records = {split: list(found) for split, found in splits.items()}
     for split, found in records.items():
         if not found:
-            raise DataError(
-                f"corpus {name!r}, split {split!r}: there are no sentences; check its file, rows and columns"
-            )
+            raise DataError(f"corpus {name!r}, split {split!r}: has no sentences; check its file and its rows")
     everything = [record for found in records.values() for record in found]
     layers = tuple(dict.fromkeys(layer for record in everything for layer in layers_of(record.row)))
     _require_layers(spec, layers, name)
@@ -225,6 +224,4 @@ def _row(
 def _require_layers(spec: CommonCorpus, layers: Sequence[str], name: str) -> None:
     for layer in spec.schemes:
         if layer not in layers:
-            raise ConfigError(
-                f"corpus {name!r}: schemes has {layer!r}, which the corpus lacks; {nearest(layer, layers)}"
-            )
+            raise ConfigError(f"corpus {name!r}: schemes has {layer!r}, which it lacks; {nearest(layer, layers)}")

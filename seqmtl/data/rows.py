@@ -1,8 +1,8 @@
 """The canonical row: one sentence with all the layers that it has.
 
-A row has ``id`` (str), ``tokens`` (list of str), one list of string tags per token-level layer, and ``srl_frames``, a list
-of ``{"predicate": int, "sense": str, "tags": list[str]}`` in BIO over words with ``B-V`` at the predicate. A layer that a
-row lacks is ``None`` or absent. Empty sentences, empty tokens and several frames on one predicate are legal.
+A row has ``id`` (str), ``tokens`` (list of str), one list of string tags per token-level layer, and ``srl_frames``, a
+list of ``{"predicate": int, "sense": str, "tags": list[str]}`` in BIO over words with ``B-V`` at the predicate. A layer
+that a row lacks is ``None`` or absent. Empty sentences, empty tokens and several frames on one predicate are legal.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """What there is to learn from: where a corpus lies, how it is written, and which layers it carries.
 
-A corpus file is one YAML mapping with the key ``kind``; ``seqmtl.data.corpus.load_corpus`` turns it into canonical rows.
+A corpus file is one YAML mapping with the key ``kind``; ``seqmtl.data.corpus.load_corpus`` makes canonical rows of it.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class FilePart(Spec):
     file: str
     rows: tuple[int, int | None] = Field(
         default=(0, None),
-        description="First sentence (from 0) and the one after the last; null is the end of the file.",
+        description="First sentence, from 0, and the one after the last; null is the end of the file.",
     )
 
     @model_validator(mode="after")
@@ -75,6 +75,7 @@ class FileCorpus(CommonCorpus):
     splits: dict[str, str | FilePart]
 
     def split_names(self) -> tuple[str, ...]:
+        """The splits of this corpus, in the order in which they are written."""
         return tuple(self.splits)
 
     def part(self, split: str) -> FilePart:
@@ -115,7 +116,7 @@ class ConlluCorpus(FileCorpus):
 
 
 class FramesFrom(Spec):
-    """Where a hub corpus keeps its semantic roles, one entry per predicate, as ``ontonotes/conll2012_ontonotesv5`` does."""
+    """Where a hub corpus keeps its semantic roles, one entry per predicate."""
 
     column: str = "srl_frames"
     tags: str = Field(
@@ -150,6 +151,7 @@ class HubCorpus(CommonCorpus):
     streaming: bool = False
 
     def split_names(self) -> tuple[str, ...]:
+        """The splits of this corpus, in the order in which they are written."""
         return tuple(self.splits)
 
     def is_local(self) -> bool:
@@ -176,10 +178,11 @@ class ToyCorpus(CommonCorpus):
     """The built-in synthetic corpus, for demonstrations and tests; it needs no file and no network."""
 
     kind: Literal["toy"] = "toy"
-    sizes: dict[str, PositiveInt] = {"train": 2000, "dev": 300, "test": 300}
+    sizes: dict[str, PositiveInt] = Field(default={"train": 2000, "dev": 300, "test": 300})
     seed: int = 0
 
     def split_names(self) -> tuple[str, ...]:
+        """The splits of this corpus, in the order in which they are written."""
         return tuple(self.sizes)
 
 

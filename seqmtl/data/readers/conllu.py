@@ -59,5 +59,6 @@ def _parse(block: list[tuple[int, str]], path: Path) -> conllu.TokenList:
 
 
 def _column(values: list[str | None]) -> list[str] | None:
-    """The library reads ``_`` as None."""
-    return None if all(value is None for value in values) else [value or "_" for value in values]
+    """The library reads ``_`` as None in some columns and as itself in others."""
+    column = [value or "_" for value in values]
+    return None if set(column) == {"_"} else column

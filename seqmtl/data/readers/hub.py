@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset
+from datasets.exceptions import DatasetsError
 
 from seqmtl.data.readers.record import Record
 from seqmtl.data.rows import FRAMES, ID, TOKENS, Row
@@ -15,8 +16,9 @@ from seqmtl.errors import DataError, nearest
 from seqmtl.specs.corpora import FramesFrom, HubCorpus
 
 _REMEDY = (
-    "check dataset, revision, config, folder and split; without network it must be in the cache already; a dataset that "
-    "needs a loading script is read from its parquet branch: `revision: refs/convert/parquet`, its config as `folder`"
+    "check dataset, revision, config, folder and split; without network it must be in the cache already; "
+    "a dataset that needs a loading script is read from its parquet branch: `revision: refs/convert/parquet`, "
+    "with its config as `folder`"
 )
 
 
@@ -44,7 +46,13 @@ class ColumnMap:
         """The columns that it reads from a sentence."""
         frames = self.frames_from
         extra = [frames.column, frames.lemmas, frames.rolesets] if frames else []
-        return list(dict.fromkeys([*self.columns.values(), *(column for column in extra if column)]))
+        words = [column for name, column in self.columns.items() if name != ID]
+        return words + [column for column in extra if column]
+
+    def needed_of_row(self) -> list[str]:
+        """The columns that it reads from a row, which is a sentence or a document."""
+        ids = [self.columns[ID]] if ID in self.columns else []
+        return ids + (self.needed() if self.sentences is None else [self.sentences])
 
 
 def open_hub(spec: HubCorpus, *, split: str, folder: Path) -> Dataset | IterableDataset:
@@ -59,7 +67,7 @@ def open_hub(spec: HubCorpus, *, split: str, folder: Path) -> Dataset | Iterable
         path = (folder / Path(spec.dataset).expanduser()).resolve()
         with _no_progress_bars():
             return _from_disk(path, spec.splits[split]) if _is_saved(path) else _load(spec, str(path), split)
-    except (OSError, ValueError, RuntimeError, KeyError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, DatasetsError) as error:
         asked = {"revision": spec.revision, "config": spec.config, "folder": spec.folder, "split": spec.splits[split]}
         shown = ", ".join(f"{key} {value}" for key, value in asked.items() if value is not None)
         raise DataError(f"dataset {spec.dataset!r} ({shown}) cannot be loaded: {error}; {_REMEDY}") from None
@@ -115,14 +123,15 @@ def _no_progress_bars() -> Iterator[None]:
 
 def _sentence_features(dataset: Dataset | IterableDataset, columns: ColumnMap, source: str) -> Mapping[str, Any]:
     """The features of one sentence; empty where a stream does not know them before its first row."""
-    features: Any = dataset.features
+    features = dataset.features
     if features is None:
         return {}
-    if columns.sentences is not None:
-        _require([columns.sentences], features, source)
-        features = _element(features[columns.sentences])
-    _require([column for column in columns.needed() if column != columns.columns.get(ID)], features, source)
-    return features
+    _require(columns.needed_of_row(), features, source)
+    if columns.sentences is None:
+        return features
+    inner = _element(features[columns.sentences])
+    _require(columns.needed(), inner, source)
+    return inner
 
 
 def _require(needed: Iterable[str], available: Iterable[str], source: str) -> None:
@@ -150,9 +159,9 @@ def _sentences(
     """The sentences with the ids that the dataset gives them."""
     id_column = columns.columns.get(ID)
     for document in dataset:
+        _require(columns.needed_of_row(), document, source)  # once more, for a stream that knew no features
         key = None if id_column is None else str(document[id_column])
         if columns.sentences is None:
-            _require(columns.needed(), document, source)
             yield key, document
             continue
         for number, sentence in enumerate(document[columns.sentences], start=1):
@@ -165,9 +174,8 @@ def _row(sentence: Mapping[str, Any], key: str, columns: ColumnMap, names: Mappi
         tags = sentence[columns.columns[layer]]
         row[layer] = None if tags is None else [_tag(tag, layer_names, layer, key) for tag in tags]
     if columns.frames_from is not None:
-        row[FRAMES] = [
-            _frame(frame, sentence, columns.frames_from, key) for frame in sentence[columns.frames_from.column]
-        ]
+        frames = sentence[columns.frames_from.column]
+        row[FRAMES] = [_frame(frame, sentence, columns.frames_from, key) for frame in frames]
     for layer, tag in columns.skip_words.items():
         row = _without(row, layer, tag)
     return row
@@ -196,9 +204,8 @@ def _frame(frame: Mapping[str, Any], sentence: Mapping[str, Any], spec: FramesFr
 def _without(row: Row, layer: str, tag: str) -> Row:
     """The row without the words whose tag in ``layer`` is ``tag``."""
     assert FRAMES not in row, "frames index words; the spec forbids skip_words beside frames_from"
-    keep = [index for index, found in enumerate(row[layer] or []) if found != tag]
-    return {ID: row[ID]} | {
-        name: None if values is None else [values[index] for index in keep]
-        for name, values in row.items()
-        if name != ID
-    }
+    lists = {name: values for name, values in row.items() if name != ID and values is not None}
+    if layer not in lists or len({len(values) for values in lists.values()}) > 1:
+        return row  # check_row says what is wrong with it
+    keep = [index for index, found in enumerate(row[layer]) if found != tag]
+    return row | {name: [values[index] for index in keep] for name, values in lists.items()}

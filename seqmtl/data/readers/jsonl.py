@@ -12,7 +12,7 @@ from seqmtl.errors import DataError
 
 
 def read_jsonl(path: Path, *, layers: tuple[str, ...] | None = None) -> Iterator[Record]:
-    """Yield the rows of ``path``; with ``layers``, other keys are dropped. A row without ``id`` gets its number, from 1.
+    """Yield the rows of ``path``; with ``layers``, other keys are dropped. A row without ``id`` gets its number.
 
     Raises:
         DataError: a line is not a JSON object; the message names file and line.

@@ -4,13 +4,13 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 from seqmtl.errors import DataError, nearest
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield ``(number, line)`` from 1, without the line end; only ``\\n`` ends a line, and a byte-order mark is dropped.
+    """Yield ``(number, line)`` from 1, without the line end (only LF or CRLF ends one) and byte-order mark.
 
     Raises:
         DataError: the file is missing, cut short, not gzip in spite of its name, or not UTF-8.
@@ -26,9 +26,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> BinaryIO:
     try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        return cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
     except FileNotFoundError:
         raise DataError(f"{path}: {_missing(path)}") from None
     except OSError as error:

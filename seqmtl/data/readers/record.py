@@ -10,8 +10,8 @@ from seqmtl.data.rows import Row
 class Record:
     """A row as it was written, not yet checked.
 
-    ``source`` is a file or dataset, ``line`` the first line of the row (from 1), ``word_lines`` the line of each word in
-    the formats that have one.
+    ``source`` is a file or dataset, ``line`` the first line of the row (from 1), ``word_lines`` the line of each word
+    in the formats that have one.
     """
 
     row: Row
