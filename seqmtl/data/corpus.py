@@ -170,7 +170,7 @@ def _file(spec: FileCorpus, split: str, folder: Path) -> Path:
 
 
 def _toy(spec: ToyCorpus, split: str) -> Iterator[Record]:
-    from seqmtl.data.toy import generate
+    from seqmtl.data.toy import generate  # its grammar is loaded only where the toy corpus is wanted
 
     return (Record(row, "toy") for row in generate(split, n=spec.sizes[split], seed=spec.seed))
 

@@ -75,7 +75,7 @@ def test_local_data_shows_no_progress_bar(tmp_path: Path, capfd: pytest.CaptureF
     capfd.readouterr()
     load(tmp_path, hub())
     assert capfd.readouterr() == ("", "")
-    assert not datasets.are_progress_bars_disabled(), "the reader must leave the setting as it was"
+    assert not are_progress_bars_disabled(), "the reader must leave the setting as it was"
 
 
 def test_saved_datasets_are_read(tmp_path: Path) -> None:
