@@ -101,8 +101,21 @@ class Mixture:
         return [Share(name, counts[name], source.size or 0, rates[name]) for name, source in self.sources.items()]
 
 
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step.
+
+    Attributes:
+        rows: all rows of the step, those of other processes too; what they weigh is known without communication.
+        micro_batches: this process's share, one list per accumulation step; a list may be empty.
+    """
+
+    rows: list[Drawn]
+    micro_batches: list[list[Drawn]]
+
+
 class BatchStream:
-    """The optimiser steps of a run, each a list of micro-batches for this process.
+    """The optimiser steps of a run, and this process's share of each.
 
     The rows of a step are chosen first, from the seed alone, and only then dealt to processes and micro-batches; so
     1 process x 32 sentences, 2 x 16 and 2 x 8 x accumulation 2 take the same steps.
@@ -129,7 +142,7 @@ class BatchStream:
         """Optimiser steps in ``epoch``."""
         return len(self._plan(self.mixture.draw(epoch), epoch))
 
-    def __iter__(self) -> Iterator[list[list[Drawn]]]:
+    def __iter__(self) -> Iterator[Step]:
         """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
         rows = self.mixture.draw(self.epoch)
         lengths = [len(row["tokens"]) for _, row in rows]
@@ -139,7 +152,7 @@ class BatchStream:
             self.step += 1
             parts = deal(batch, lengths, shards=shards)
             mine = parts[self.rank :: self.processes]
-            yield [[rows[position] for position in part] for part in mine]
+            yield Step([rows[p] for p in batch], [[rows[p] for p in part] for part in mine])
         self.epoch, self.step = self.epoch + 1, 0
 
     def _plan(self, rows: list[Drawn], epoch: int) -> list[list[int]]:

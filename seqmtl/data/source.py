@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Protocol
 
 import numpy as np
-from datasets import Dataset, IterableDataset
+from datasets import IterableDataset
 
 from seqmtl.data.tasks import Row
 
@@ -64,6 +64,10 @@ class StreamSource:
             self._epoch += 1
         return self._rows
 
+    def head(self, count: int) -> list[Row]:
+        """The first rows of the stream; drawing starts before them all the same."""
+        return list(islice(self.dataset, count))
+
     def _endless(self) -> Iterator[Row]:
         while True:
             if self._stream is None:
@@ -76,9 +80,3 @@ class StreamSource:
             if not yielded:
                 return
 
-
-def source_of(dataset: Dataset | IterableDataset) -> Source:
-    """The source that fits a split."""
-    if isinstance(dataset, IterableDataset):
-        return StreamSource(dataset)
-    return ListSource(dataset.to_list())

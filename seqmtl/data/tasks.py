@@ -39,6 +39,13 @@ class Task:
         chosen = self.spec.corpora is None or corpus in self.spec.corpora
         return chosen and row.get(self.spec.layer) is not None
 
+    def weight_of(self, row: Row, *, corpus: str) -> int:
+        """The labelled words that ``row`` has for this task: its words, for each of its frames in an srl task."""
+        if not self.carried_by(row, corpus=corpus):
+            return 0
+        times = len(row[self.spec.layer]) if self.spec.head.kind == "srl" else 1
+        return len(row["tokens"]) * times
+
     def tags(self, row: Row) -> list[str]:
         """The row's tags of a token-level layer, in the scheme of ``labels``."""
         return inner_tags(self.spec, row[self.spec.layer])

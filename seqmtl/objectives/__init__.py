@@ -1,0 +1,1 @@
+"""Losses of several tasks to one number."""

@@ -11,10 +11,10 @@ Kind = Literal["corpora", "recipes"]
 
 
 def shipped(kind: Kind) -> Path:
-    """The folder of the shipped files: inside the installed package, or beside it in a checkout."""
+    """The folder of the shipped files: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "tasks" / kind
-    return installed if installed.is_dir() else package.parent / "tasks" / kind
+    checkout = package.parent / "tasks" / kind
+    return checkout if checkout.is_dir() else package / "tasks" / kind
 
 
 def find(kind: Kind, name: str) -> Path:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.specs import library
 from seqmtl.specs.base import Spec
+from seqmtl.specs.corpora import CorpusEntry
 from seqmtl.specs.encoders import EncoderSpec
 from seqmtl.specs.mixture import MixtureSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
@@ -44,7 +45,7 @@ class RecipeSpec(Spec):
 
     name: str
     description: str = ""
-    corpora: dict[str, dict[str, Any]] = Field(min_length=1)
+    corpora: dict[str, CorpusEntry] = Field(min_length=1)
     tasks: dict[TaskName, TaskSpec] = Field(min_length=1)
     encoder: EncoderSpec
     sharing: SharingSpec = HardSharingSpec(kind="hard")
@@ -72,25 +73,6 @@ class RecipeSpec(Spec):
         return self
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises:
-        ConfigError: naming the file, and the line where the YAML is broken.
-    """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping at the top level, got {type(data).__name__}")
-    return data
-
-
 def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> tuple[RecipeSpec, Path]:
     """Load a recipe by file or by the name of a shipped one, apply ``key.path=value`` overrides, and validate it.
 
@@ -103,7 +85,7 @@ def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> tuple[Recip
     path = Path(reference)
     if not path.suffix and not path.exists():
         path = library.find("recipes", reference)
-    data = read_yaml(path)
+    data = library.read_mapping(path)
     for override in overrides:
         set_key(data, override)
     return RecipeSpec.parse(data, source=path), path.resolve().parent

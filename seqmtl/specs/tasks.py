@@ -41,7 +41,7 @@ class SRLHeadSpec(Spec):
 
     kind: Literal["srl"]
     contextualiser: Literal["bilstm", "attention"] = "bilstm"
-    width: int = Field(default=256, ge=8, multiple_of=8, description="size of the predicate-aware states")
+    width: int = Field(default=256, ge=32, multiple_of=32, description="size of the predicate-aware states")
     layers: int = Field(default=1, ge=1)
     max_distance: int = Field(default=32, ge=1, description="word distances to the predicate are clipped here")
     dropout: Probability = 0.1
@@ -66,6 +66,9 @@ class TaskSpec(Spec):
     weight: float = Field(default=1.0, ge=0.0, description="of this task's loss in the sum")
     corpora: tuple[str, ...] | None = Field(default=None, description="learn from these only; null: from all")
     predicates: str | None = None
+    unseen_labels: Literal["error", "allow"] = Field(
+        default="error", description="labels of dev that training lacks: stop, or count them as errors of the model"
+    )
 
     @model_validator(mode="after")
     def _head_fits_layer(self) -> "TaskSpec":

@@ -1,0 +1,79 @@
+"""A linear-chain conditional random field over the words of a sentence.
+
+K decoders, B sentences, R rows that carry the layer, T words, H features, L labels.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from seqmtl.batch import TokenTargets
+from seqmtl.heads.base import HeadLoss
+from seqmtl.heads.token import TokenHead
+from seqmtl.kernels.crf import log_partition, path_score, viterbi
+from seqmtl.labels import TagStructure, allowed_transitions
+
+FORBIDDEN = -1e4  # finite, so that a path over a forbidden transition costs much instead of everything
+
+
+class CRFHead(TokenHead):
+    """Negative log-likelihood of the whole sequence (Lafferty et al. 2001; Lample et al. 2016 for the neural form).
+
+    With a tag structure the transitions that the scheme forbids get a score of -1e4, in training and in decoding. The
+    constraint is derived from the labels when it is used: a buffer that is not saved comes back as garbage.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        labels: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        structure: TagStructure | None = None,
+        decoders: int = 1,
+    ) -> None:
+        """Label sequences; ``structure`` None allows every transition."""
+        super().__init__(in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders)
+        self.transitions = nn.Parameter(torch.empty(decoders, labels, labels))  # from, to
+        self.start = nn.Parameter(torch.empty(decoders, labels))
+        self.end = nn.Parameter(torch.empty(decoders, labels))
+        self.structure = structure
+        self._constraint: tuple[Tensor, Tensor, Tensor] | None = None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Small uniform transition scores."""
+        for parameter in (self.transitions, self.start, self.end):
+            nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:
+        """Negative log-likelihood of the gold sequences; ``count`` is their words, so that it weighs like a softmax."""
+        inside = mask[targets.rows]  # [R, T]
+        kept = inside[:, 0]  # an empty sentence has no sequence
+        rows, inside, labels = targets.rows[kept], inside[kept], targets.labels[kept].clamp(min=0)
+        scores = self.scores(features[rows]).float()  # [K, R, T, L]
+        chain = self._chain()
+        surprise = log_partition(scores, *chain, inside) - path_score(scores, *chain, labels, inside)  # [K, R]
+        return HeadLoss(surprise.sum(dim=1), inside.sum().to(surprise.dtype))
+
+    def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:
+        """The best sequence under the transitions of ``decoder``."""
+        labels = torch.zeros_like(mask, dtype=torch.long)
+        if mask.shape[1] == 0:
+            return labels
+        kept = mask[:, 0]
+        transitions, start, end = (part[decoder] for part in self._chain())
+        labels[kept] = viterbi(scores[kept].float(), transitions, start, end, mask[kept])
+        return labels
+
+    def _chain(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Transition ``[K, L, L]``, start and end scores ``[K, L]``, forbidden ones pushed down."""
+        if self.structure is None:
+            return self.transitions, self.start, self.end
+        if self._constraint is None or self._constraint[0].device != self.start.device:
+            start, transitions, end = allowed_transitions(self.structure)
+            allowed = (torch.tensor(part, device=self.start.device) for part in (transitions, start, end))
+            self._constraint = tuple((~part).float() * FORBIDDEN for part in allowed)  # type: ignore[assignment]
+        assert self._constraint is not None
+        transitions, start, end = self._constraint
+        return self.transitions + transitions, self.start + start, self.end + end

@@ -1,0 +1,151 @@
+"""Semantic roles of all predicates of a batch, each sentence encoded once.
+
+K decoders, B sentences, N predicates, T words, H features, M predicate-aware features, L labels.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqmtl.batch import IGNORED, FrameTargets
+from seqmtl.heads.base import Head, HeadLoss
+from seqmtl.heads.softmax import word_cross_entropy
+from seqmtl.kernels.structured_viterbi import structured_viterbi
+from seqmtl.labels import TagStructure
+from seqmtl.layers.bilstm import BiLSTMStack
+from seqmtl.layers.decoders import Scorer
+
+
+class SRLHead(Head[FrameTargets]):
+    """Roles as BIO tags over words, for every predicate, conditioned in the head (METHODS.md section 8, mode 2).
+
+    Word t as seen by predicate p is ``gelu(W h_t + V h_p + e(t - p))``: both projections are computed once per sentence
+    and only added up per predicate; ``e`` embeds the clipped distance, its entry 0 being the predicate indicator of He et
+    al. (2017). A small contextualiser reads these states for every predicate at once, and K decoders score the labels.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        labels: int,
+        *,
+        contextualiser: nn.Module,
+        width: int,
+        max_distance: int,
+        dropout: float,
+        structure: TagStructure,
+        predicate_label: int | None,
+        decoders: int = 1,
+    ) -> None:
+        """Compose the head.
+
+        Args:
+            in_features: H.
+            labels: L.
+            contextualiser: states ``[N, T, M]`` and mask ``[N, T]`` to ``[N, T, M]``.
+            width: M.
+            max_distance: farther words share one distance embedding per side.
+            dropout: on the predicate-aware states and before the decoders.
+            structure: which label may follow which.
+            predicate_label: id of ``B-V``, which decoding puts at the predicate and nowhere else; None: no such label.
+            decoders: K.
+        """
+        super().__init__()
+        self.word = nn.Linear(in_features, width)
+        self.predicate = nn.Linear(in_features, width, bias=False)
+        self.distance = nn.Embedding(2 * max_distance + 1, width)
+        self.max_distance = max_distance
+        self.dropout = nn.Dropout(dropout)
+        self.contextualiser = contextualiser
+        self.scorer = Scorer(2 * width, labels, hidden=None, decoders=decoders, dropout=dropout)
+        self.structure = structure
+        self.predicate_label = predicate_label
+        nn.init.normal_(self.distance.weight, std=0.02)
+
+    @property
+    def decoders(self) -> int:
+        """K."""
+        return self.scorer.outer.weight.shape[0]
+
+    def is_empty(self, targets: FrameTargets) -> bool:
+        """Whether the batch has no predicate."""
+        return targets.labels.numel() == 0
+
+    def scores(self, features: Tensor, mask: Tensor, predicates: Tensor) -> Tensor:
+        """Label scores of every word for every predicate.
+
+        Args:
+            features: ``[B, T, H]``.
+            mask: ``[B, T]``.
+            predicates: (sentence, word), ``[N, 2]``; N may be 0.
+
+        Returns:
+            ``[K, N, T, L]``.
+        """
+        sentence, word = predicates.unbind(dim=1)  # [N]
+        of_predicate = self.predicate(features[sentence, word])  # [N, M]
+        positions = torch.arange(features.shape[1], device=features.device)
+        distance = (positions - word[:, None]).clamp(-self.max_distance, self.max_distance)  # [N, T]
+        states = self.word(features)[sentence] + of_predicate[:, None]  # [N, T, M]
+        states = self.dropout(F.gelu(states + self.distance(distance + self.max_distance)))
+        context = self.contextualiser(states, mask[sentence])  # [N, T, M]
+        return self.scorer(torch.cat((states, context), dim=-1))
+
+    def loss(self, features: Tensor, mask: Tensor, targets: FrameTargets) -> HeadLoss:
+        """Cross-entropy, a mean over the words of all predicates."""
+        scores = self.scores(features, mask, targets.predicates)
+        total = word_cross_entropy(scores, targets.labels, None, 0.0)
+        return HeadLoss(total, (targets.labels != IGNORED).sum().to(total.dtype))
+
+    def decode(self, scores: Tensor, mask: Tensor, predicates: Tensor) -> Tensor:
+        """The best valid role sequence of each predicate.
+
+        Args:
+            scores: of one decoder, ``[N, T, L]``.
+            mask: of the sentences, ``[B, T]``.
+            predicates: ``[N, 2]``.
+
+        Returns:
+            Label ids, 0 where padded, ``[N, T]``.
+        """
+        sentence, word = predicates.unbind(dim=1)
+        log_probs = scores.float().log_softmax(dim=-1)
+        if self.predicate_label is not None:
+            positions = torch.arange(scores.shape[1], device=scores.device)
+            at_predicate = (positions == word[:, None])[..., None]  # [N, T, 1]
+            is_v = torch.arange(scores.shape[2], device=scores.device) == self.predicate_label  # [L]
+            log_probs = log_probs.masked_fill(at_predicate != is_v, float("-inf"))
+        return structured_viterbi(log_probs, mask[sentence], self.structure)
+
+
+class AttentionContext(nn.Module):
+    """Transformer blocks over the predicate-aware states."""
+
+    def __init__(self, width: int, *, layers: int, dropout: float) -> None:
+        """``layers`` pre-norm blocks of ``width`` features with heads of 32."""
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, max(1, width // 32), 2 * width, dropout, F.gelu, batch_first=True, norm_first=True
+            )
+            for _ in range(layers)
+        )
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """``[N, T, M]`` to ``[N, T, M]``."""
+        for block in self.blocks:
+            states = block(states, src_key_padding_mask=~mask)
+        return states
+
+
+class RecurrentContext(nn.Module):
+    """BiLSTMs over the predicate-aware states (He et al. 2017 use eight; on a contextual encoder few are enough)."""
+
+    def __init__(self, width: int, *, layers: int, dropout: float) -> None:
+        """``layers`` BiLSTMs of ``width`` features, both directions together."""
+        super().__init__()
+        self.stack = BiLSTMStack(width, width=width, layers=layers, dropout=dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """``[N, T, M]`` to ``[N, T, M]``."""
+        return self.stack(states, mask)

@@ -1,0 +1,247 @@
+"""The model: encoder + sharing + heads.
+
+K decoders, B sentences, T words, H features, L labels, N predicates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from seqmtl.batch import Inputs, Targets
+from seqmtl.configuration import SeqMTLConfig
+from seqmtl.data.tasks import Task
+from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_config
+from seqmtl.encoders.build import InventorySizes, build_encoder
+from seqmtl.encoders.transformer import TransformerEncoder
+from seqmtl.errors import CheckpointError
+from seqmtl.heads.base import HeadLoss
+from seqmtl.heads.build import build_head
+from seqmtl.heads.srl import SRLHead
+from seqmtl.heads.token import TokenHead
+from seqmtl.sharing.build import build_sharing
+from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one forward pass costs.
+
+    Attributes:
+        tasks: the loss of each task, not yet normalised.
+        penalties: named scalars of the sharing scheme.
+    """
+
+    tasks: Mapping[str, HeadLoss]
+    penalties: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Predicted roles of the predicates of a batch.
+
+    Attributes:
+        predicates: (sentence, word), ``[N, 2]``.
+        labels: label ids, 0 where padded, ``[N, T]``.
+    """
+
+    predicates: Tensor
+    labels: Tensor
+
+
+class SeqMTLModel(PreTrainedModel):
+    """One encoder, one sharing scheme, a head per task.
+
+    ``from_encoder`` starts a model from a pretrained encoder; ``from_pretrained`` loads a saved one.
+    """
+
+    config_class = SeqMTLConfig
+    base_model_prefix = "seqmtl"
+    main_input_name = "inputs"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+
+    config: SeqMTLConfig
+
+    def __init__(self, config: SeqMTLConfig) -> None:
+        """Build the model that ``config`` describes, with random weights."""
+        super().__init__(config)
+        backbone = config.backbone_config
+        self.tasks: dict[str, Task] = {task.name: task for task in config.task_list}
+        self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
+        self.sharing = build_sharing(
+            config.sharing_spec, in_features=self.encoder.out_features, tasks=tuple(self.tasks)
+        )
+        self.heads = nn.ModuleDict(
+            {
+                task.name: build_head(
+                    task.spec.head,
+                    in_features=self.sharing.out_features,
+                    labels=task.labels,
+                    scheme=task.scheme,
+                )
+                for task in self.tasks.values()
+            }
+        )
+        self.post_init()
+
+    @classmethod
+    def from_encoder(
+        cls,
+        encoder: EncoderSpec,
+        *,
+        tasks: Sequence[Task],
+        sharing: SharingSpec | None = None,
+        sizes: InventorySizes | None = None,
+    ) -> Self:
+        """Start a model: a pretrained encoder where the spec names one, everything else random.
+
+        Args:
+            encoder: the encoder's spec.
+            tasks: what to learn, with label inventories.
+            sharing: the sharing scheme; None: hard.
+            sizes: of the indexer's vocabularies; None: there are none.
+
+        Raises:
+            EncoderError: when the pretrained encoder cannot be loaded.
+        """
+        backbone = None
+        if isinstance(encoder, TransformerEncoderSpec):
+            backbone = load_backbone_config(encoder.pretrained, revision=encoder.revision)
+        config = SeqMTLConfig.of(
+            encoder=encoder,
+            backbone=backbone,
+            sharing=sharing or HardSharingSpec(kind="hard"),
+            tasks=tasks,
+            sizes=sizes or InventorySizes(),
+        )
+        model = cls(config)
+        if isinstance(encoder, TransformerEncoderSpec):
+            assert isinstance(model.encoder, TransformerEncoder)
+            # Built from the configuration first, then given the loaded encoder: transformers loses the attention
+            # implementation of a live encoder that is passed together with its own configuration.
+            model.encoder.model.load_state_dict(
+                load_backbone(encoder.pretrained, revision=encoder.revision).state_dict()
+            )
+            model.prepare_for_training(encoder)
+        return model
+
+    def task_parameters(self, task: str) -> list[nn.Parameter]:
+        """The parameters that only ``task`` uses: its head, and what the sharing scheme keeps for it."""
+        return [*self.heads[task].parameters(), *self.sharing.task_parameters(task)]
+
+    def prepare_for_training(self, encoder: TransformerEncoderSpec) -> None:
+        """Freeze lower blocks and switch on gradient checkpointing as the spec asks."""
+        assert isinstance(self.encoder, TransformerEncoder)
+        if encoder.trainable_layers is not None:
+            freeze_below(self.encoder.model, trainable_layers=encoder.trainable_layers)
+        if encoder.gradient_checkpointing:
+            self.encoder.model.activation_checkpointing_enable()
+
+    def forward(self, inputs: Inputs, targets: Mapping[str, Targets]) -> Losses:
+        """The losses of the tasks in ``targets``; each task sees the rows that carry its layer.
+
+        One encoder pass serves every task. A task without a row in the batch costs 0, with its parameters in the graph.
+        """
+        states = self.encoder(inputs)
+        shared = self.sharing(states.states, states.mask, tuple(targets))
+        losses = {
+            task: self.heads[task](shared.features[task], states.mask, target) for task, target in targets.items()
+        }
+        return Losses(losses, shared.penalties)
+
+    def features(self, inputs: Inputs, tasks: Sequence[str]) -> Mapping[str, Tensor]:
+        """The features ``[B, T, H]`` that the heads of ``tasks`` read, from one encoder pass."""
+        states = self.encoder(inputs)
+        return self.sharing(states.states, states.mask, tuple(tasks)).features
+
+    def decode(
+        self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor | None = None
+    ) -> Tensor | Roles:
+        """The best labels of one task from its features.
+
+        Args:
+            task: which task.
+            features: ``[B, T, H]``.
+            mask: ``[B, T]``.
+            predicates: (sentence, word), ``[N, 2]``; for an srl task, which needs them.
+
+        Returns:
+            Label ids ``[B, T]`` of a token-level task, 0 where padded; ``Roles`` of an srl task.
+        """
+        head = self.heads[task]
+        if isinstance(head, SRLHead):
+            assert predicates is not None
+            return Roles(predicates, decode_roles(head, features, mask, predicates))
+        assert isinstance(head, TokenHead)
+        return head.decode(head.scores(features)[0], mask)
+
+    def predict(self, inputs: Inputs, tasks: Sequence[str] | None = None) -> dict[str, Tensor | Roles]:
+        """The best labels of ``tasks`` (None: all) from one encoder pass.
+
+        An srl task labels the predicates that its predicate task finds.
+
+        Raises:
+            CheckpointError: when an srl task names no predicate task.
+        """
+        wanted = list(self.tasks) if tasks is None else list(tasks)
+        finders = {task: self.finder(task) for task in wanted if isinstance(self.heads[task], SRLHead)}
+        ordered = sorted({*wanted, *finders.values()}, key=lambda task: task in finders)  # finders before srl tasks
+        features = self.features(inputs, ordered)
+        found: dict[str, Tensor | Roles] = {}
+        for task in ordered:
+            labels = found.get(finders[task]) if task in finders else None
+            predicates = labels.nonzero() if isinstance(labels, Tensor) else None  # [N, 2]
+            found[task] = self.decode(task, features[task], inputs.word_mask, predicates=predicates)
+        return {task: found[task] for task in wanted}
+
+    def finder(self, task: str) -> str:
+        """The predicate task that finds the predicates of the srl task ``task``.
+
+        Raises:
+            CheckpointError: when there is none.
+        """
+        finder = self.tasks[task].spec.predicates
+        if finder is None:
+            raise CheckpointError(
+                f"task {task!r} cannot label text: its spec names no predicate task; "
+                f"train with tasks.{task}.predicates set to one"
+            )
+        return finder
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Leave every module as its own constructor made it.
+
+        Our layers initialise themselves (with ``torch.nn.init`` only), the backbone by its own class; a second pass here
+        would overwrite CRF transitions and mixing scalars, and loaded parameters with them.
+        """
+
+
+def decode_roles(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:
+    """Decode the roles of any number of predicates in bounded memory.
+
+    Args:
+        head: the SRL head.
+        features: ``[B, T, H]``.
+        mask: ``[B, T]``.
+        predicates: ``[N, 2]``.
+        budget: scores held at once; predicates are labelled in runs of ``budget / (T * L)``.
+
+    Returns:
+        Label ids ``[N, T]``.
+    """
+    n_labels = head.scorer.outer.weight.shape[1]
+    run = max(1, budget // max(1, mask.shape[1] * n_labels))
+    parts = [
+        head.decode(head.scores(features, mask, part)[0], mask, part)
+        for part in predicates.split(run)
+        if len(part)  # split gives one empty part for no predicates
+    ]
+    return torch.cat(parts) if parts else predicates.new_zeros(0, mask.shape[1])
+

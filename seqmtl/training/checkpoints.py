@@ -1,0 +1,83 @@
+"""One folder is all there is: weights, configuration, tokenizer or vocabularies, recipe, scores."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+
+from seqmtl.configuration import FORMAT_VERSION, SeqMTLConfig
+from seqmtl.data.indexers import load_indexer
+from seqmtl.data.indexing import Indexer
+from seqmtl.errors import CheckpointError
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.specs.recipe import RecipeSpec
+
+RECIPE, METRICS = "recipe.yaml", "metrics.json"
+
+
+def save_checkpoint(folder: Path, model: SeqMTLModel, indexer: Indexer) -> None:
+    """Write a model and what it reads with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    indexer.save_pretrained(folder)
+
+
+def load_checkpoint(folder: str | Path) -> tuple[SeqMTLModel, Indexer]:
+    """Load a model, in evaluation mode, and its indexer.
+
+    Raises:
+        CheckpointError: when the folder is no checkpoint, is of a newer format, or its weights do not fit.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    try:
+        model, report = SeqMTLModel.from_pretrained(
+            folder, config=config, use_safetensors=True, output_loading_info=True, local_files_only=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{folder}: cannot load the weights: {lines[0]}") from None
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if report.get(kind):
+            keys = ", ".join(map(str, sorted(report[kind])[:5]))
+            raise CheckpointError(f"{folder}: the weights do not fit config.json: {kind.replace('_', ' ')}: {keys}")
+    indexer = load_indexer(config.encoder_spec, backbone=config.backbone_config, folder=folder)
+    return model.eval(), indexer
+
+
+def load_config(folder: Path) -> SeqMTLConfig:
+    """Read the configuration of a checkpoint.
+
+    Raises:
+        CheckpointError: when there is none, or it is of another kind or a newer format.
+    """
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: not a checkpoint: it has no config.json; give the folder of a run") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    if content.get("model_type") != SeqMTLConfig.model_type:
+        raise CheckpointError(
+            f"{path}: model_type is {content.get('model_type')!r}, not 'seqmtl'; a plain encoder is named in a recipe"
+        )
+    if content.get("format_version", 0) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format {content['format_version']} is newer than {FORMAT_VERSION}, which this release reads; upgrade"
+        )
+    return SeqMTLConfig.from_pretrained(folder)
+
+
+def save_recipe(folder: Path, recipe: RecipeSpec) -> None:
+    """Write the recipe with every default spelled out."""
+    content = recipe.model_dump(mode="json")
+    (folder / RECIPE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def save_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write scores as JSON."""
+    (folder / METRICS).write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,52 @@
+"""What happened during a run, line by line, and its curves as a picture."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no display is needed, or there, on a training machine
+from matplotlib.figure import Figure
+
+HISTORY, CURVES = "history.jsonl", "training.png"
+
+
+class History:
+    """Appends one JSON object per event to ``history.jsonl``: kind ``train`` every few steps, ``dev`` per evaluation."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start an empty history in ``folder``."""
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+        (folder / HISTORY).write_text("", encoding="utf-8")
+
+    def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Write one event."""
+        event = {"kind": kind, "step": step, **values}
+        self.events.append(event)
+        with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def plot(self) -> Path:
+        """Draw the training loss and the dev score of each task over steps."""
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        loss, score = figure.subplots(1, 2)
+        _curves(loss, [event for event in self.events if event["kind"] == "train"], "losses")
+        loss.set(title="training loss per task", xlabel="step", yscale="log")
+        _curves(score, [event for event in self.events if event["kind"] == "dev"], "scores", marker="o")
+        score.set(title="dev score per task", xlabel="step")
+        path = self.folder / CURVES
+        figure.savefig(path, dpi=120)
+        return path
+
+
+def _curves(axes: Any, events: list[dict[str, Any]], key: str, marker: str = "") -> None:
+    tasks = list(dict.fromkeys(task for event in events for task in event[key]))
+    for task in tasks:
+        points = [(event["step"], event[key][task]) for event in events if event[key].get(task) is not None]
+        axes.plot(*zip(*points, strict=True), label=task, marker=marker)
+    axes.grid(alpha=0.3)
+    if tasks:
+        axes.legend()

@@ -1,0 +1,206 @@
+"""The training loop, to be read from top to bottom."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from seqmtl.data.collation import Collator
+from seqmtl.data.mixture import BatchStream, Mixture, Step
+from seqmtl.data.tasks import Task
+from seqmtl.errors import TrainingError
+from seqmtl.evaluation.evaluator import predict_rows, score_rows
+from seqmtl.evaluation.predictions import Annotator
+from seqmtl.evaluation.report import score_table, scores_to_json
+from seqmtl.evaluation.scores import TaskScore
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.training.checkpoints import load_checkpoint, save_checkpoint, save_metrics, save_recipe
+from seqmtl.training.history import History
+from seqmtl.training.losses import RunningLosses
+from seqmtl.training.optimisation import build_optimizer, build_schedule
+from seqmtl.training.progress import watch
+from seqmtl.training.report import mixture_table
+from seqmtl.training.selection import Selection
+from seqmtl.training.setup import Prepared
+
+LOG_EVERY = 20  # steps between looks at the losses: each look waits for the device
+
+
+def train(prepared: Prepared, out: Path, *, console: Console, accelerator: Accelerator) -> dict[str, dict[str, TaskScore]]:
+    """Train a model, keep the best by mean dev score, and score it on the test splits.
+
+    The run folder ``out`` becomes the checkpoint: weights, configuration, tokenizer or vocabularies, ``recipe.yaml``,
+    ``history.jsonl``, ``training.png`` and ``metrics.json``.
+
+    Returns:
+        Test scores per corpus and task.
+
+    Raises:
+        TrainingError: when a loss is not finite.
+    """
+    spec = prepared.recipe.training
+    tasks = {task.name: task for task in prepared.tasks}
+    weights = {name: task.spec.weight for name, task in tasks.items()}
+    main = accelerator.is_main_process
+    out.mkdir(parents=True, exist_ok=True)
+    history = History(out) if main else None
+
+    mixture = Mixture(prepared.train, prepared.recipe.mixture, seed=spec.seed, epochs=spec.epochs)
+    stream = BatchStream(
+        mixture, rank=accelerator.process_index, processes=accelerator.num_processes, accumulation=spec.accumulation
+    )
+    steps = sum(stream.steps(epoch) for epoch in range(spec.epochs))
+    steps = min(steps, spec.max_steps or steps)
+
+    optimizer = build_optimizer(prepared.model, spec)
+    schedule = build_schedule(optimizer, spec, steps=steps)
+    wrapped, optimizer = accelerator.prepare(prepared.model, optimizer)
+    model: SeqMTLModel = accelerator.unwrap_model(wrapped)
+    collate = Collator(prepared.indexer, prepared.tasks)
+    annotator = Annotator(model, prepared.indexer)
+    selection = Selection(patience=spec.patience)
+    running = RunningLosses(list(tasks), accelerator.device)
+
+    done, epoch = 0, 0
+    while done < steps and not selection.exhausted:
+        epoch += 1
+        if main:
+            console.print(mixture_table(mixture.report(epoch - 1), title=f"epoch {epoch} draws"))
+        wrapped.train()
+        began, words_seen = time.perf_counter(), 0
+        with watch(console, f"epoch {epoch}/{spec.epochs}", total=steps - done) as bar:
+            for step in stream:
+                words = labelled_words(tasks, step)
+                for number, rows in enumerate(step.micro_batches):
+                    batch = collate(rows or without_layers(step)).to(accelerator.device)
+                    last = number == len(step.micro_batches) - 1
+                    with torch.enable_grad() if last else accelerator.no_sync(wrapped):
+                        losses = wrapped(batch.inputs, batch.targets)
+                        loss = joint_loss(
+                            losses,
+                            weights=weights,
+                            words=words,
+                            processes=accelerator.num_processes,
+                            micro_batches=len(step.micro_batches),
+                        )
+                        accelerator.backward(loss)
+                    running.add(losses)
+                rest_absent_tasks(model, words)
+                accelerator.clip_grad_norm_(wrapped.parameters(), spec.clip_norm)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                running.count(own_words(tasks, step))
+                words_seen += sum(len(row["tokens"]) for _, row in step.rows)
+                done += 1
+                bar.advance()
+                if done % LOG_EVERY == 0 or done == steps:
+                    means = check_finite(running.take(), done)
+                    bar.show(means)
+                    accelerator.log({f"loss/{task}": loss for task, loss in means.items()}, step=done)
+                    if history:
+                        history.add("train", done, {"losses": means, "lr": schedule.get_last_lr()[0]})
+                if done >= steps:
+                    break
+        speed = words_seen / (time.perf_counter() - began)
+
+        due = epoch % spec.evaluate_every == 0 or done >= steps
+        if due and prepared.dev:
+            scores = evaluate(annotator, tasks, prepared.dev, console=console, accelerator=accelerator, split="dev")
+            flat = mean_over_corpora(scores)
+            accelerator.log({f"dev/{task}": score for task, score in flat.items()}, step=done)
+            if history:
+                history.add("dev", done, {"epoch": epoch, "scores": flat, "words_per_second": speed})
+                for corpus, by_task in scores.items():
+                    console.print(score_table(by_task, title=f"{corpus} dev, epoch {epoch}, {speed:,.0f} words/s"))
+            if selection.update(flat, epoch) and main:
+                save_checkpoint(out, model, prepared.indexer)
+            accelerator.wait_for_everyone()
+    if not prepared.dev and main:
+        save_checkpoint(out, model, prepared.indexer)
+    accelerator.wait_for_everyone()
+
+    best, _ = load_checkpoint(out)  # on every process
+    annotator = Annotator(best.to(accelerator.device), prepared.indexer)
+    test = evaluate(annotator, tasks, prepared.test, console=console, accelerator=accelerator, split="test")
+    if history:
+        history.plot()
+        save_recipe(out, prepared.recipe)
+        save_metrics(
+            out,
+            {
+                "best_epoch": selection.best_epoch,
+                "best_epoch_per_task": {task: number for task, (_, number) in selection.best_per_task.items()},
+                "test": {corpus: scores_to_json(by_task) for corpus, by_task in test.items()},
+            },
+        )
+    accelerator.end_training()
+    return test
+
+
+def evaluate(
+    annotator: Annotator,
+    tasks: Mapping[str, Task],
+    splits: Mapping[str, list],
+    *,
+    console: Console,
+    accelerator: Accelerator,
+    split: str,
+) -> dict[str, dict[str, TaskScore]]:
+    """Score a model on a split of each corpus, with the sentences dealt to all processes."""
+    scores = {}
+    for corpus, rows in splits.items():
+        with watch(console, f"{corpus} {split}", total=len(rows)) as bar:
+            predictions = predict_rows(annotator, rows, processes=accelerator, advance=bar.advance)
+        scores[corpus] = score_rows(tasks, rows, predictions, corpus=corpus)
+    return scores
+
+
+def labelled_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
+    """Labelled words of each task in the whole step, on all processes; known without asking them."""
+    return {name: sum(task.weight_of(row, corpus=corpus) for corpus, row in step.rows) for name, task in tasks.items()}
+
+
+def own_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
+    """Labelled words of each task in this process's part of the step."""
+    mine = [drawn for rows in step.micro_batches for drawn in rows]
+    return {name: sum(task.weight_of(row, corpus=corpus) for corpus, row in mine) for name, task in tasks.items()}
+
+
+def without_layers(step: Step) -> list[tuple[str, dict]]:
+    """A sentence without any annotation, for a process that was dealt none: its backward pass must meet the others'."""
+    corpus, row = step.rows[0]
+    return [(corpus, {"tokens": row["tokens"]})]
+
+
+def rest_absent_tasks(model: SeqMTLModel, words: Mapping[str, int]) -> None:
+    """Take away the (zero) gradients of tasks without a word in the step: neither decay nor moments may move them."""
+    for task, count in words.items():
+        if count == 0:
+            for parameter in model.task_parameters(task):
+                parameter.grad = None
+
+
+def check_finite(losses: Mapping[str, float], step: int) -> dict[str, float]:
+    """Return the losses; stop the run when one is not finite."""
+    for task, loss in losses.items():
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss of task {task!r} is {loss} within the {LOG_EVERY} steps up to step {step}; "
+                "lower training.learning_rates, or lengthen training.warmup"
+            )
+    return dict(losses)
+
+
+def mean_over_corpora(scores: Mapping[str, Mapping[str, TaskScore]]) -> dict[str, float]:
+    """Each task's main score, averaged over the corpora that carry it."""
+    found: dict[str, list[float]] = {}
+    for by_task in scores.values():
+        for task, score in by_task.items():
+            found.setdefault(task, []).append(score.main_value)
+    return {task: sum(values) / len(values) for task, values in found.items()}

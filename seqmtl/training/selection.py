@@ -1,0 +1,32 @@
+"""Which evaluation was best, and when to stop looking for a better one."""
+
+from collections.abc import Mapping
+
+
+class Selection:
+    """Keeps the best mean dev score, and each task's best, with the epochs at which they were reached."""
+
+    def __init__(self, *, patience: int | None) -> None:
+        """Stop after ``patience`` evaluations without a better mean; None: never."""
+        self.patience = patience
+        self.best_mean = float("-inf")
+        self.best_epoch = 0
+        self.best_per_task: dict[str, tuple[float, int]] = {}
+        self._worse = 0
+
+    def update(self, scores: Mapping[str, float], epoch: int) -> bool:
+        """Note the scores of ``epoch``; return whether their mean is the best so far."""
+        for task, score in scores.items():
+            if score > self.best_per_task.get(task, (float("-inf"), 0))[0]:
+                self.best_per_task[task] = (score, epoch)
+        mean = sum(scores.values()) / len(scores)
+        if mean > self.best_mean:
+            self.best_mean, self.best_epoch, self._worse = mean, epoch, 0
+            return True
+        self._worse += 1
+        return False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience is at its end."""
+        return self.patience is not None and self._worse >= self.patience
