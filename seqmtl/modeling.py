@@ -18,26 +18,13 @@ from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_
 from seqmtl.encoders.build import InventorySizes, build_encoder
 from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.errors import CheckpointError
-from seqmtl.heads.base import HeadLoss
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
+from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.build import build_sharing
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What one forward pass costs.
-
-    Attributes:
-        tasks: the loss of each task, not yet normalised.
-        penalties: named scalars of the sharing scheme.
-    """
-
-    tasks: Mapping[str, HeadLoss]
-    penalties: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,15 @@ def resolve_corpus(entry: CorpusSpec | CorpusRef, *, folder: Path) -> tuple[Corp
     return spec, folder.resolve() if {"path", "dataset"} & set(entry.overrides()) else home
 
 
+def at_home(spec: CorpusSpec, folder: Path) -> CorpusSpec:
+    """``spec`` with its local path made absolute, so that it no longer depends on ``folder``."""
+    if isinstance(spec, FileCorpus):
+        return spec.model_copy(update={"path": str((folder / Path(spec.path).expanduser()).resolve())})
+    if isinstance(spec, HubCorpus) and spec.is_local:
+        return spec.model_copy(update={"dataset": str((folder / Path(spec.dataset).expanduser()).resolve())})
+    return spec
+
+
 def load_corpus(spec: CorpusSpec, *, name: str, folder: Path) -> Corpus:
     """Read a corpus whose paths count from ``folder``; local data needs no network.
 

@@ -8,6 +8,7 @@ from accelerate.utils import gather_object
 
 from seqmtl.data.tasks import Row, Task
 from seqmtl.evaluation.accuracy import token_counts, token_scores
+from seqmtl.evaluation.bootstrap import Comparison, paired_bootstrap
 from seqmtl.evaluation.predicates import predicate_counts, predicate_scores
 from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
 from seqmtl.evaluation.scores import TaskScore
@@ -78,6 +79,24 @@ def count_rows(task: Task, rows: Sequence[Row], predictions: Sequence[Prediction
             return token_counts(gold, guess)
         case _:
             return span_counts(gold, guess, scheme=Scheme.BIO)
+
+
+def compare_predictions(
+    tasks: Mapping[str, Task], rows: Sequence[Row], ours: Sequence[Prediction], theirs: Sequence[Prediction]
+) -> dict[str, Comparison]:
+    """Paired bootstrap of two systems over the same rows, for each task that both have."""
+    found = {}
+    for name, task in tasks.items():
+        both = all(_has(name, task, predictions) for predictions in (ours, theirs))
+        if both and _carried(task, rows, ours, None):
+            found[name] = paired_bootstrap(count_rows(task, rows, ours), count_rows(task, rows, theirs))
+    return found
+
+
+def _has(name: str, task: Task, predictions: Sequence[Prediction]) -> bool:
+    """Whether predictions hold a layer for the task."""
+    kind = {"predicate": "predicates", "srl": "frames"}.get(task.spec.head.kind, "tags")
+    return all(name in getattr(prediction, kind) for prediction in predictions)
 
 
 Pairs = list[tuple[Row, Prediction]]

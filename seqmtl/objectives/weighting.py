@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from seqmtl.modeling import Losses
+from seqmtl.objectives.losses import Losses
 
 
 def joint_loss(

@@ -47,6 +47,10 @@ class Sharing(nn.Module, ABC):
     def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
         """Features for ``tasks`` from word states ``[B, T, D]`` under ``mask`` ``[B, T]``."""
 
+    def task_parameters(self, task: str) -> list[nn.Parameter]:
+        """The parameters that only ``task`` uses; they rest when a step has no row for it."""
+        return []
+
     def coupling(self) -> Coupling:
         """What was learned; a scheme without learned sharing has nothing to show."""
         return Coupling({})

@@ -23,3 +23,7 @@ class Independent(Sharing):
     def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
         """Run the towers of ``tasks`` only."""
         return SharingOutput({task: self.towers[task](states, mask) for task in tasks})
+
+    def task_parameters(self, task: str) -> list[nn.Parameter]:
+        """The task's tower."""
+        return list(self.towers[task].parameters())

@@ -19,7 +19,7 @@ from seqmtl.evaluation.report import score_table, scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
-from seqmtl.training.checkpoints import load_checkpoint, save_checkpoint, save_metrics, save_recipe
+from seqmtl.checkpoints import load_checkpoint, save_checkpoint, save_metrics, save_recipe
 from seqmtl.training.history import History
 from seqmtl.training.losses import RunningLosses
 from seqmtl.training.optimisation import build_optimizer, build_schedule

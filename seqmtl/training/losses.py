@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from seqmtl.modeling import Losses
+from seqmtl.objectives.losses import Losses
 
 
 class RunningLosses:

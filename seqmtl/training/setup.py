@@ -11,7 +11,7 @@ import torch
 from datasets import IterableDataset
 from transformers import PreTrainedConfig
 
-from seqmtl.data.corpus import Corpus, load_corpus, resolve_corpus
+from seqmtl.data.corpus import Corpus, at_home, load_corpus, resolve_corpus
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.source import ListSource, Source, StreamSource
@@ -64,7 +64,8 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
         EncoderError: when the encoder cannot be loaded.
     """
     seed_everything(recipe.training.seed)
-    corpora = load_corpora(recipe, folder=folder)
+    recipe = resolved(recipe, folder=folder)
+    corpora = load_corpora(recipe)
     check_layers(recipe, corpora)
     train = {name: _train_source(corpus) for name, corpus in corpora.items() if "train" in corpus.splits}
     if not train:
@@ -92,13 +93,18 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def load_corpora(recipe: RecipeSpec, *, folder: Path) -> dict[str, Corpus]:
-    """Read every corpus of the recipe."""
-    corpora = {}
+def resolved(recipe: RecipeSpec, *, folder: Path) -> RecipeSpec:
+    """The recipe with its references to shipped corpora followed and local paths absolute: it works from any folder."""
+    specs = {}
     for name, entry in recipe.corpora.items():
         spec, home = resolve_corpus(entry, folder=folder)
-        corpora[name] = load_corpus(spec, name=name, folder=home)
-    return corpora
+        specs[name] = at_home(spec, home)
+    return recipe.model_copy(update={"corpora": specs})
+
+
+def load_corpora(recipe: RecipeSpec) -> dict[str, Corpus]:
+    """Read every corpus of a resolved recipe."""
+    return {name: load_corpus(spec, name=name, folder=Path()) for name, spec in recipe.corpora.items()}  # type: ignore[arg-type]
 
 
 def check_layers(recipe: RecipeSpec, corpora: Mapping[str, Corpus]) -> None:

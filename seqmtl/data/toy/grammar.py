@@ -167,7 +167,7 @@ def verb_phrase(
         role = "ARG1" if frame.pattern is Pattern.HAPPENING else "ARG0"
         rest = _complements(dice, frame, subject, depth=depth, gap=gap)
     if adjoined and not rest.heavy:
-        _add_adjuncts(dice, rest, tense=tense, depth=depth)
+        _add_adjuncts(dice, rest, tense=tense, depth=depth, taken=[label for label, _ in extra])
     arguments = (*filled(role, subject), *rest.arguments, *group.modifiers, *extra)
     draft = FrameDraft(group.head, frame.sense, arguments)
     return VerbPhrase(Phrase((*group.leaves, *rest.nodes), (draft,)), rest.heavy)
@@ -457,14 +457,17 @@ def _that_clause(dice: Dice, *, depth: int, droppable: bool) -> Phrase:
 # Adjuncts and coordination
 
 
-def _add_adjuncts(dice: Dice, rest: Complements, *, tense: Tense, depth: int) -> None:
-    """Manner, place and time, in this order, each now and then; at the very end perhaps a clause of time."""
+def _add_adjuncts(dice: Dice, rest: Complements, *, tense: Tense, depth: int, taken: list[str]) -> None:
+    """Manner, place and time, in this order, each now and then unless already ``taken``; then perhaps a clause of time."""
     found: list[LabelledNode] = []
-    if dice.chance(0.1):
+    if "ARGM-MNR" not in taken and dice.chance(0.1):
         found.append(adjuncts.manner(dice))
-    if (rest.last is None or adjuncts.takes_place_adjunct(rest.last)) and dice.chance(0.14):
+    roomy = rest.last is None or adjuncts.takes_place_adjunct(rest.last)
+    if roomy and "ARGM-LOC" not in taken and dice.chance(0.14):
         found.append(adjuncts.locative(dice))
-    if dice.chance(0.2):
+    if "ARGM-TMP" in taken:
+        pass
+    elif dice.chance(0.2):
         found.append(adjuncts.temporal(dice, tense))
     elif depth > 0 and dice.chance(0.06):
         found.append(("ARGM-TMP", time_clause(dice)))

@@ -119,9 +119,14 @@ EVENTS = words("""
     meeting concert wedding party war match storm trial festival exam funeral fire conference ceremony accident
     dinner competition parade earthquake flood harvest hearing holiday interview exhibition rehearsal seminar
     tournament auction carnival banquet""")
-PARTS = words("""
-    roof door window wall tower garden floor gate chimney cellar balcony stair lock handle engine cover lid frame
-    ceiling courtyard doorway fence hinge terrace staircase""")
+BUILDING_PARTS = words("""
+    roof door window wall tower garden floor gate chimney cellar balcony stair ceiling courtyard doorway terrace
+    staircase attic porch""")
+THING_PARTS = words("""
+    handle lid cover frame lock engine button strap hinge label pocket blade zip hook knob buckle""")
+LANGUAGES = words("""
+    French German Italian Spanish Norwegian Japanese Polish Swedish Portuguese Greek Turkish Finnish Danish Hungarian
+    Dutch English Russian Arabic Hindi Korean Welsh Basque Estonian Latvian""")
 INSTRUMENTS = words("""
     knife hammer key brush axe needle spade stick saw rope torch chisel crowbar drill lever pencil razor
     screwdriver shovel sickle wrench magnet""")

@@ -71,7 +71,7 @@ def noun_phrase(dice: Dice, kind: Kind, *, subject: bool = False) -> NounPhrase:
             return _place(dice)
         case Kind.EVENT if dice.chance(0.1):
             return NounPhrase(Phrase(chunk("NP", _named_event(dice))), kind)
-        case Kind.TOPIC if dice.chance(0.12):
+        case Kind.TOPIC if dice.chance(0.08):
             return NounPhrase(Phrase(chunk("NP", _language(dice))), kind)
         case Kind.THING | Kind.TEXT if subject is False and dice.chance(0.06):
             return _pronoun_thing(dice, kind)
@@ -285,7 +285,7 @@ def _named_event(dice: Dice) -> list[Token]:
 
 
 def _language(dice: Dice) -> list[Token]:
-    return entity("MISC", closed.name(dice.word(lexicon.NATIONALITIES)))
+    return entity("MISC", closed.name(dice.word(lexicon.LANGUAGES)))
 
 
 def _determiner(dice: Dice, following: str, *, is_plural: bool) -> list[Token]:
@@ -319,9 +319,9 @@ def _modifier(dice: Dice, kind: Kind) -> Phrase | None:
         case Kind.PLACE if dice.chance(0.6):
             return prepositional(dice.pick(("in", "near")), location_name(dice).node)
         case Kind.PLACE:
-            return prepositional("with", _simple(dice, lexicon.PARTS))
+            return prepositional("with", _simple(dice, lexicon.BUILDING_PARTS))
         case Kind.THING if dice.chance(0.5):
-            return prepositional("with", _simple(dice, lexicon.PARTS))
+            return prepositional("with", _simple(dice, lexicon.THING_PARTS))
         case Kind.THING | Kind.FOOD | Kind.PERSON:
             named = city_name(dice) if dice.chance(0.5) else country_name(dice)
             return prepositional("from", Phrase(chunk("NP", named)))
@@ -340,10 +340,10 @@ def _simple(dice: Dice, nouns: WordList[str]) -> Phrase:
     head = dice.word(nouns)
     inside = premodifiers(dice)
     base = chunk("NP", [closed.THE, *inside, closed.noun(head)])
-    if not dice.chance(0.12):
+    if nouns is lexicon.THING_PARTS or not dice.chance(0.12):
         return Phrase(base)
     owner = Phrase(chunk("NP", [closed.THE, closed.noun(dice.word(lexicon.PLACES))]))
-    return Phrase((*base, prepositional("of", owner)))
+    return Phrase((*base, prepositional("of" if nouns is lexicon.BUILDING_PARTS else "in", owner)))
 
 
 _ORGANISATIONS = (_company, _company, _company, _company, _partners, _university, _college, _authority)

@@ -70,8 +70,8 @@ def to_row(sentence: Phrase) -> dict[str, object]:
     extents: dict[int, tuple[int, int]] = {}
     _visit(sentence, leaves, frames, extents)
     tokens = [leaf.token.text for leaf in leaves]
-    for index, leaf in enumerate(leaves):
-        if index == 0 or leaves[index - 1].token.xpos == "``":
+    for index, previous in enumerate([None, *leaves[:-1]]):
+        if previous is None or previous.token.xpos == "``":
             tokens[index] = tokens[index][0].upper() + tokens[index][1:]
     drafts = sorted(frames, key=lambda draft: extents[id(draft.predicate)])
     return {

@@ -1,7 +1,7 @@
 """One folder is all there is: weights, configuration, tokenizer or vocabularies, recipe, scores."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from seqmtl.data.indexers import load_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.errors import CheckpointError
 from seqmtl.modeling import SeqMTLModel
-from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.specs.recipe import RecipeSpec, load_recipe
 
 RECIPE, METRICS = "recipe.yaml", "metrics.json"
 
@@ -76,6 +76,18 @@ def save_recipe(folder: Path, recipe: RecipeSpec) -> None:
     """Write the recipe with every default spelled out."""
     content = recipe.model_dump(mode="json")
     (folder / RECIPE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def load_recipe_of(folder: Path, *, overrides: Sequence[str] = ()) -> tuple[RecipeSpec, Path]:
+    """Read the recipe with which a checkpoint was trained; its corpora hold absolute paths.
+
+    Raises:
+        CheckpointError: when the checkpoint carries none.
+    """
+    path = folder / RECIPE
+    if not path.exists():
+        raise CheckpointError(f"{folder}: has no {RECIPE}, so its corpora are unknown")
+    return load_recipe(str(path), overrides=overrides)
 
 
 def save_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

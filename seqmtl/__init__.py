@@ -1,0 +1,53 @@
+"""Multi-task sequence labelling on the HuggingFace stack: one model reads a sentence once and writes several layers.
+
+A recipe names corpora, tasks, an encoder and a sharing scheme; one command trains it:
+
+    seqmtl train quickstart --out runs/quickstart
+
+One folder is then all there is, and tags raw text with every layer:
+
+    from seqmtl import Tagger
+    tagger = Tagger.from_pretrained("runs/quickstart")
+    document = tagger("Anna Weber gave the report to Acme Inc. in Berlin.")
+    document.sentences[0].spans["ner"]     # typed spans with character offsets
+    document.sentences[0].frames["srl"]    # a frame per predicate, its arguments with offsets
+
+In Python the same in two steps: ``load_recipe`` and ``train_recipe``.
+"""
+
+from transformers import AutoConfig, AutoModel
+
+from seqmtl.checkpoints import load_checkpoint
+from seqmtl.configuration import SeqMTLConfig
+from seqmtl.documents import Document
+from seqmtl.errors import CheckpointError, ConfigError, DataError, EncoderError, LabelError, SeqMTLError, TrainingError
+from seqmtl.evaluation import TaskScore
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.specs.recipe import RecipeSpec, load_recipe
+from seqmtl.tagger import Tagger
+from seqmtl.training import evaluate_checkpoint, train_recipe
+
+AutoConfig.register(SeqMTLConfig.model_type, SeqMTLConfig, exist_ok=True)
+AutoModel.register(SeqMTLConfig, SeqMTLModel, exist_ok=True)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Document",
+    "EncoderError",
+    "LabelError",
+    "RecipeSpec",
+    "SeqMTLConfig",
+    "SeqMTLError",
+    "SeqMTLModel",
+    "Tagger",
+    "TaskScore",
+    "TrainingError",
+    "evaluate_checkpoint",
+    "load_checkpoint",
+    "load_recipe",
+    "train_recipe",
+]

@@ -1,0 +1,156 @@
+"""The command line: train, evaluate, predict, inspect."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+
+from seqmtl.errors import SeqMTLError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train one model for several layers of annotation, evaluate it, and tag raw text with it.",
+)
+
+Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: a checkpoint.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Train a recipe; the run folder is the checkpoint."""
+    from seqmtl.evaluation import score_table
+    from seqmtl.specs.recipe import load_recipe
+    from seqmtl.training import train_recipe
+
+    console = Console()
+    spec, folder = load_recipe(recipe, overrides=overrides)
+    out = out or Path("runs") / spec.name
+    scores = train_recipe(spec, out, folder=folder, console=console)
+    for corpus, by_task in scores.items():
+        console.print(score_table(by_task, title=f"{corpus} test"))
+    console.print(f"checkpoint, history and curves: {out}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    corpus: Annotated[str | None, typer.Option(help="A corpus of the run's recipe; default: the first.")] = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    labels: Annotated[bool, typer.Option(help="A table per task and label, too.")] = True,
+    output: Annotated[Path | None, typer.Option("--json", help="Write the scores here.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - as above
+) -> None:
+    """Score a checkpoint: a table per task and label, and p-values against another run."""
+    from seqmtl.evaluation import label_table, score_table, scores_to_json
+    from seqmtl.training import evaluate_checkpoint
+
+    console = Console()
+    ours = evaluate_checkpoint(run, corpus=corpus, split=split, overrides=overrides, console=console)
+    console.print(score_table(ours.scores, title=f"{run}, {split}"))
+    if labels:
+        for task, score in ours.scores.items():
+            console.print(label_table(task, score))
+    if output is not None:
+        output.write_text(json.dumps(scores_to_json(ours.scores), indent=2) + "\n", encoding="utf-8")
+    if compare is not None:
+        from seqmtl.evaluation import comparison_table
+        from seqmtl.evaluation.evaluator import compare_predictions
+
+        theirs = evaluate_checkpoint(compare, corpus=corpus, split=split, overrides=overrides, console=console)
+        table = compare_predictions(ours.model.tasks, ours.rows, ours.predictions, theirs.predictions)
+        console.print(comparison_table(table, title=f"{run} against {compare}, {split}"))
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    texts: Annotated[list[str], typer.Argument(help="Raw texts; none: lines of the standard input.")] = [],  # noqa: B006
+    file: Annotated[Path | None, typer.Option(help="Tag this text file instead.")] = None,
+    form: Annotated[Literal["view", "json", "columns"], typer.Option("--format", help="How to show it.")] = "view",
+) -> None:
+    """Tag raw text with every layer of a checkpoint."""
+    from seqmtl.documents import document_view, to_columns, to_json_line
+    from seqmtl.tagger import Tagger
+
+    if file is not None:
+        texts = [_read(file)]
+    elif not texts:
+        texts = [line.rstrip("\n") for line in sys.stdin]
+    tagger = Tagger.from_pretrained(run)
+    console = Console()
+    for number, document in enumerate(tagger.tag(texts), start=1):
+        match form:
+            case "view":
+                console.print(document_view(document, word_layers=tagger.word_layers))
+            case "json":
+                typer.echo(to_json_line(document))
+            case "columns":
+                typer.echo(to_columns(document, document_id=str(number)), nl=False)
+
+
+@app.command()
+def inspect(run: RunFolder) -> None:
+    """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels."""
+    from seqmtl.checkpoints import load_checkpoint
+
+    console = Console()
+    model, _ = load_checkpoint(run)
+    parts = Table("part", "class", title=f"{run}: {model.num_parameters():,} parameters")
+    parts.add_column("parameters", justify="right")
+    modules = {"encoder": model.encoder, "sharing": model.sharing, **{f"heads.{n}": h for n, h in model.heads.items()}}
+    for name, module in modules.items():
+        parts.add_row(name, type(module).__name__, f"{sum(p.numel() for p in module.parameters()):,}")
+    console.print(parts)
+    tasks = Table("task", "layer", "head", "labels", title="tasks")
+    for name, task in model.tasks.items():
+        tasks.add_row(name, task.spec.layer, task.spec.head.kind, " ".join(task.labels.labels))
+    console.print(tasks)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe, with which an editor completes and checks one."""
+    from seqmtl.specs.recipe import recipe_schema
+
+    Console().print(Syntax(json.dumps(recipe_schema(), indent=2), "json", background_color="default"))
+
+
+def _read(file: Path) -> str:
+    from seqmtl.errors import DataError
+
+    try:
+        return file.read_bytes().decode("utf-8")  # bytes: line ends stay as they are, so that offsets fit the file
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+
+
+def main() -> None:
+    """Run the command line; an error that a person can mend is one message and exit code 2."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        app()
+    except SeqMTLError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False, style="red")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Pretrained transformers: loading them, and finding their blocks."""
+
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from torch import nn
+
+from seqmtl.errors import EncoderError
+from seqmtl.specs.packages import locate
+
+
+def load_backbone_config(pretrained: str, *, revision: str | None = None) -> PreTrainedConfig:
+    """The configuration of an encoder.
+
+    Raises:
+        EncoderError: when there is no such encoder, or it would run code from the hub.
+    """
+    try:
+        return AutoConfig.from_pretrained(locate(pretrained), revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(explain(pretrained, error)) from None
+
+
+def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrainedModel:
+    """An encoder with its pretrained weights, from safetensors only, without its pooler.
+
+    Raises:
+        EncoderError: when there is no such encoder, or its weights are missing or are a pickle.
+    """
+    try:
+        model = AutoModel.from_pretrained(
+            locate(pretrained), revision=revision, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise EncoderError(explain(pretrained, error)) from None
+    return without_pooler(model)
+
+
+def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
+    """An encoder of the same shape with random weights, into which a checkpoint is loaded."""
+    return without_pooler(AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32))
+
+
+def without_pooler(model: PreTrainedModel) -> PreTrainedModel:
+    """Drop the sentence pooler: no word reads it, and a parameter outside the graph breaks distributed training."""
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]
+    return model
+
+
+def blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The transformer blocks of any family, lowest first.
+
+    Raises:
+        EncoderError: when the family keeps them in an unknown way.
+    """
+    n_blocks = getattr(model.config, "num_hidden_layers", None)
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == n_blocks:
+            return module
+    raise EncoderError(
+        f"{type(model).__name__}: cannot find its {n_blocks} blocks, which trainable_layers and layer_decay need; "
+        "leave both out for this encoder"
+    )
+
+
+def freeze_below(model: PreTrainedModel, *, trainable_layers: int) -> None:
+    """Freeze everything but the top ``trainable_layers`` blocks.
+
+    Raises:
+        EncoderError: when the encoder has fewer blocks.
+    """
+    stack = blocks(model)
+    if trainable_layers > len(stack):
+        raise EncoderError(f"encoder.trainable_layers: got {trainable_layers}, but the encoder has {len(stack)} blocks")
+    model.requires_grad_(False)
+    for block in list(stack)[len(stack) - trainable_layers :]:
+        block.requires_grad_(True)
+
+
+def explain(pretrained: str, error: Exception) -> str:
+    """One message for whatever the loading of an encoder ran into."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        f"encoder {pretrained!r} cannot be loaded: {lines[0]}\n"
+        "give a hub id such as 'google-bert/bert-base-cased', a folder with config.json, tokenizer.json and "
+        "model.safetensors, or 'package:NAME/FOLDER' of an installed package"
+    )

@@ -1,0 +1,37 @@
+"""The log-partition of a linear-chain CRF, written as the textbook writes it; the oracle of ``fast``.
+
+Letters: K decoders, B sentences, T words, L labels. Transitions are [from, to].
+"""
+
+import torch
+from torch import Tensor
+
+# Stands for -inf inside: the gradient of a logsumexp over nothing but -inf is nan.
+_FORBIDDEN = -1e30
+
+
+def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
+    """Return the log of the summed exponentiated scores of all label sequences, in log space and by autograd.
+
+    Args:
+        emissions: scores, [K, B, T, L].
+        transitions: scores, [K, L, L] (from, to); ``-inf`` forbids.
+        start: scores of the first label, [K, L].
+        end: scores of the last label, [K, L].
+        mask: [B, T] bool, True = real word; right-padded, the first word always real.
+
+    Returns:
+        [K, B], natural logarithms, in the wider dtype of ``emissions`` and ``transitions``; ``-inf`` where every label
+        sequence is forbidden.
+    """
+    dtype = torch.promote_types(emissions.dtype, transitions.dtype)
+    emissions, transitions, start, end = (
+        scores.double().clamp(min=_FORBIDDEN) for scores in (emissions, transitions, start, end)
+    )
+    alpha = start[:, None] + emissions[:, :, 0]  # [K, B, L]
+    for t in range(1, emissions.shape[2]):
+        paths = alpha[..., None] + transitions[:, None]  # [K, B, L, L]
+        following = paths.logsumexp(dim=2) + emissions[:, :, t]  # [K, B, L]
+        alpha = torch.where(mask[None, :, t, None], following, alpha)
+    value = (alpha + end[:, None]).logsumexp(dim=2)  # [K, B]
+    return torch.where(value < _FORBIDDEN / 2, -torch.inf, value).to(dtype)
