@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqmtl.kernels.crf import reference
 
@@ -32,7 +31,7 @@ from seqmtl.kernels.crf import reference
 def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     """Return the log of the summed exponentiated scores of all label sequences.
 
-    The gradient is analytic; it can be taken once, not twice.
+    The gradient is analytic; it can be taken once, not twice (``create_graph=True``).
 
     Args:
         emissions: scores, [K, B, T, L]; a padded position may hold anything and gets a gradient of exactly 0.
@@ -92,10 +91,9 @@ class _LogPartition(torch.autograd.Function):
         return value.to(torch.promote_types(emissions.dtype, transitions.dtype))
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # of once_differentiable's making
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        # torch's once_differentiable would let a second derivative through as 0
+        assert not torch.is_grad_enabled(), "this gradient has no gradient of its own: take log_partition of reference"
         weights, matrix, states, norms = ctx.saved_tensors
         words: _Words = ctx.words
         decoders, *_, size = ctx.shape

@@ -38,7 +38,7 @@ def viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, 
 def _prefix_scores(emissions: Tensor, transitions: Tensor, start: Tensor, mask: Tensor) -> Tensor:
     """Return the score of the best prefix that ends in each label, [T, B, L]; padded steps repeat the last real one."""
     rows, length, size = emissions.shape
-    steps = emissions.transpose(0, 1).contiguous()  # [T, B, L]
+    steps = emissions.transpose(0, 1).clone(memory_format=torch.contiguous_format)  # [T, B, L], overwritten below
     padded = ~mask.T[:, :, None]  # [T, B, 1]
     incoming = transitions.T.contiguous()  # [to, from]: the maximum then runs over contiguous memory
     paths = emissions.new_empty(rows, size, size)  # [B, to, from]
