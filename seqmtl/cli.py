@@ -19,7 +19,9 @@ app = typer.Typer(
     help="Train one model for several layers of annotation, evaluate it, and tag raw text with it.",
 )
 
-Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: a checkpoint.")]
 
 

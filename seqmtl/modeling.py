@@ -148,9 +148,7 @@ class SeqMTLModel(PreTrainedModel):
         states = self.encoder(inputs)
         return self.sharing(states.states, states.mask, tuple(tasks)).features
 
-    def decode(
-        self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor | None = None
-    ) -> Tensor | Roles:
+    def decode(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor | None = None) -> Tensor | Roles:
         """The best labels of one task from its features.
 
         Args:
@@ -231,4 +229,3 @@ def decode_roles(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tens
         if len(part)  # split gives one empty part for no predicates
     ]
     return torch.cat(parts) if parts else predicates.new_zeros(0, mask.shape[1])
-

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
+from seqmtl.checkpoints import load_checkpoint
 from seqmtl.data.indexing import Indexer
 from seqmtl.documents import Annotation, Document, build_document, segment
 from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
 from seqmtl.labels import Frame
 from seqmtl.modeling import SeqMTLModel
-from seqmtl.checkpoints import load_checkpoint
 
 
 class Tagger:
@@ -38,7 +38,9 @@ class Tagger:
         """The tasks that give every word a plain tag."""
         tasks = self.model.tasks
         kinds = ("softmax", "crf")
-        return tuple(name for name in self._annotator.tasks if tasks[name].scheme is None and tasks[name].spec.head.kind in kinds)
+        return tuple(
+            name for name in self._annotator.tasks if tasks[name].scheme is None and tasks[name].spec.head.kind in kinds
+        )
 
     def __call__(self, text: str) -> Document:
         """Tag one text; an empty one gives a document without sentences."""

@@ -43,7 +43,9 @@ def _targets(task: Task, rows: Sequence[tuple[str, Row]], *, width: int) -> Targ
         labels = [_predicate_ids(row[task.spec.layer], len(row["tokens"])) for _, row in carriers]
     else:
         labels = [task.labels.ids(task.tags(row)) for _, row in carriers]
-    return TokenTargets(torch.tensor([number for number, _ in carriers], dtype=torch.long), _label_matrix(labels, width))
+    return TokenTargets(
+        torch.tensor([number for number, _ in carriers], dtype=torch.long), _label_matrix(labels, width)
+    )
 
 
 def _predicate_ids(frames: Sequence[Mapping[str, Any]], n_words: int) -> list[int]:

@@ -13,7 +13,16 @@ from seqmtl.specs.encoders import CharacterSpec, EncoderSpec, TransformerEncoder
 
 # Families whose position ids start behind the padding id, so that the table is longer than the longest input.
 OFFSET_POSITIONS = frozenset(
-    ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl")
+    (
+        "camembert",
+        "data2vec-text",
+        "longformer",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+    )
 )
 DEFAULT_LIMIT = 512  # for families whose positions have no end
 
@@ -34,9 +43,7 @@ def piece_limit(spec: TransformerEncoderSpec, backbone: PreTrainedConfig) -> int
     return spec.max_pieces
 
 
-def new_indexer(
-    spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sentences: Sequence[Sequence[str]]
-) -> Indexer:
+def new_indexer(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sentences: Sequence[Sequence[str]]) -> Indexer:
     """The indexer of a new model: a pretrained tokenizer, and vocabularies counted on the training sentences."""
     characters = _character_indexer(spec.characters, _count_characters(spec.characters, sentences))
     if isinstance(spec, TransformerEncoderSpec):

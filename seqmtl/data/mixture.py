@@ -13,7 +13,15 @@ from seqmtl.data.batching import cut_batches, deal
 from seqmtl.data.source import Source
 from seqmtl.data.tasks import Row
 from seqmtl.errors import ConfigError, nearest
-from seqmtl.specs.mixture import AnnealedSpec, MixtureSpec, ProportionalSpec, SqrtSpec, TemperatureSpec, UniformSpec, WeightsSpec
+from seqmtl.specs.mixture import (
+    AnnealedSpec,
+    MixtureSpec,
+    ProportionalSpec,
+    SqrtSpec,
+    TemperatureSpec,
+    UniformSpec,
+    WeightsSpec,
+)
 
 Drawn = tuple[str, Row]
 

@@ -52,7 +52,9 @@ def load_tokenizer(pretrained: str, *, revision: str | None = None) -> PreTraine
                 place, revision=revision, trust_remote_code=False, add_prefix_space=True
             )
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(f"{pretrained}: cannot load a tokenizer: {_first_line(error)}\n{remedy(pretrained)}") from None
+        raise EncoderError(
+            f"{pretrained}: cannot load a tokenizer: {_first_line(error)}\n{remedy(pretrained)}"
+        ) from None
     if not tokenizer.is_fast:
         raise EncoderError(f"{pretrained}: has only a slow tokenizer; a `tokenizer.json` is needed")
     return tokenizer

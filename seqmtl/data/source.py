@@ -79,4 +79,3 @@ class StreamSource:
             self._stream = None
             if not yielded:
                 return
-

@@ -62,7 +62,10 @@ def load_vocabularies(folder: Path) -> tuple[Vocabulary | None, Vocabulary | Non
     path = folder / FILE_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = {key: Vocabulary(tuple(map(str, content[key]))) if key in content else None for key in ("words", "characters")}
+        found = {
+            key: Vocabulary(tuple(map(str, content[key]))) if key in content else None
+            for key in ("words", "characters")
+        }
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; a checkpoint of this encoder carries one") from None
     except (ValueError, TypeError) as error:

@@ -1,8 +1,8 @@
 """Pretrained transformers: loading them, and finding their blocks."""
 
 import torch
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from seqmtl.errors import EncoderError
 from seqmtl.specs.packages import locate

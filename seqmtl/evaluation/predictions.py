@@ -58,9 +58,7 @@ class Annotator:
         inputs = inputs.to(self.model.device)
         features = self.model.features(inputs, [*self._words, *self._hidden, *self._roles])
         mask = inputs.word_mask
-        labels = {
-            name: self.model.decode(name, features[name], mask) for name in [*self._words, *self._hidden]
-        }
+        labels = {name: self.model.decode(name, features[name], mask) for name in [*self._words, *self._hidden]}
         words = {name: value.tolist() for name, value in labels.items() if isinstance(value, Tensor)}
         found = {name: _positions(words[name], rows) for name in words if self._finds(name)}
         roles = {name: self._frames(name, features[name], inputs, rows, found) for name in self._roles}

@@ -60,9 +60,7 @@ class SoftmaxHead(TokenHead):
 class PredicateHead(SoftmaxHead):
     """Which words are predicates: label 1 against label 0."""
 
-    def __init__(
-        self, in_features: int, *, hidden: int | None = None, dropout: float = 0.0, decoders: int = 1
-    ) -> None:
+    def __init__(self, in_features: int, *, hidden: int | None = None, dropout: float = 0.0, decoders: int = 1) -> None:
         """Find predicates from ``in_features`` features."""
         super().__init__(in_features, 2, hidden=hidden, dropout=dropout, decoders=decoders)
 

@@ -15,9 +15,7 @@ from seqmtl.layers.decoders import Scorer
 class TokenHead(Head[TokenTargets]):
     """A head that labels every word of a sentence."""
 
-    def __init__(
-        self, in_features: int, labels: int, *, hidden: int | None, dropout: float, decoders: int = 1
-    ) -> None:
+    def __init__(self, in_features: int, labels: int, *, hidden: int | None, dropout: float, decoders: int = 1) -> None:
         """Score ``labels`` labels from ``in_features`` features."""
         super().__init__()
         self.scorer = Scorer(in_features, labels, hidden=hidden, decoders=decoders, dropout=dropout)

@@ -22,5 +22,7 @@ class ScalarMix(nn.Module):
     def forward(self, layers: list[Tensor]) -> Tensor:
         """Tensors of one shape to one of that shape."""
         shares = self.weights.softmax(dim=0)
-        mixed = sum((share * layer for share, layer in zip(shares, layers, strict=True)), start=torch.zeros_like(layers[0]))
+        mixed = sum(
+            (share * layer for share, layer in zip(shares, layers, strict=True)), start=torch.zeros_like(layers[0])
+        )
         return self.gamma * mixed

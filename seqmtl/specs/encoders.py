@@ -33,7 +33,9 @@ class TransformerEncoderSpec(Spec):
     scalar_mix: bool = Field(default=False, description="learned mixture of all layers (Peters et al. 2018)")
     trainable_layers: int | None = Field(default=None, ge=0, description="fine-tune the top n layers only; null: all")
     gradient_checkpointing: bool = False
-    max_pieces: int | None = Field(default=None, ge=8, description="window size in sub-words; null: the encoder's limit")
+    max_pieces: int | None = Field(
+        default=None, ge=8, description="window size in sub-words; null: the encoder's limit"
+    )
     overlap: int = Field(default=64, ge=0, description="sub-words that neighbouring windows share")
     characters: CharacterSpec | None = Field(
         default=None, description="spelling added to the sub-word embeddings: an uncased encoder sees case again"
@@ -51,11 +53,15 @@ class BiLSTMEncoderSpec(Spec):
         description="GloVe or word2vec text file; a path, or package:NAME/FILE; its dimension must be word_dim",
     )
     min_count: int = Field(default=2, ge=1, description="rarer training words are unknown words")
-    word_dropout: Probability = Field(default=0.05, description="share of words replaced by the unknown word in training")
+    word_dropout: Probability = Field(
+        default=0.05, description="share of words replaced by the unknown word in training"
+    )
     characters: CharacterSpec | None = CharacterSpec()
     layers: int = Field(default=1, ge=0)
     width: int = Field(default=200, ge=2, multiple_of=2, description="both directions together")
-    dropout: Probability = Field(default=0.33, description="variational: one mask per sentence (Gal and Ghahramani 2016)")
+    dropout: Probability = Field(
+        default=0.33, description="variational: one mask per sentence (Gal and Ghahramani 2016)"
+    )
 
 
 EncoderSpec = Annotated[TransformerEncoderSpec | BiLSTMEncoderSpec, Field(discriminator="kind")]

@@ -48,7 +48,8 @@ class WeightsSpec(Spec):
 
 
 RatesSpec = Annotated[
-    ProportionalSpec | UniformSpec | SqrtSpec | TemperatureSpec | AnnealedSpec | WeightsSpec, Field(discriminator="kind")
+    ProportionalSpec | UniformSpec | SqrtSpec | TemperatureSpec | AnnealedSpec | WeightsSpec,
+    Field(discriminator="kind"),
 ]
 
 

@@ -22,14 +22,18 @@ class TrainingSpec(Spec):
     epochs: int = Field(default=3, ge=1)
     max_steps: int | None = Field(default=None, ge=1, description="stop here even inside an epoch")
     learning_rates: LearningRates = LearningRates()
-    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0, description="learning-rate factor per layer down the transformer")
+    layer_decay: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="learning-rate factor per layer down the transformer"
+    )
     weight_decay: float = Field(default=0.01, ge=0.0)
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     warmup: Probability = Field(default=0.1, description="share of all steps")
     clip_norm: float = Field(default=1.0, gt=0.0)
     accumulation: int = Field(default=1, ge=1, description="micro-batches per optimiser step")
-    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto: bf16 on a GPU that has it, else fp32")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 on a GPU that has it, else fp32"
+    )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations on dev")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better mean before stopping")
     seed: int = Field(default=1, ge=0)

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
+from seqmtl.checkpoints import load_checkpoint, save_checkpoint, save_metrics, save_recipe
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import BatchStream, Mixture, Step
 from seqmtl.data.tasks import Task
@@ -19,7 +20,6 @@ from seqmtl.evaluation.report import score_table, scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
-from seqmtl.checkpoints import load_checkpoint, save_checkpoint, save_metrics, save_recipe
 from seqmtl.training.history import History
 from seqmtl.training.losses import RunningLosses
 from seqmtl.training.optimisation import build_optimizer, build_schedule
@@ -31,7 +31,9 @@ from seqmtl.training.setup import Prepared
 LOG_EVERY = 20  # steps between looks at the losses: each look waits for the device
 
 
-def train(prepared: Prepared, out: Path, *, console: Console, accelerator: Accelerator) -> dict[str, dict[str, TaskScore]]:
+def train(
+    prepared: Prepared, out: Path, *, console: Console, accelerator: Accelerator
+) -> dict[str, dict[str, TaskScore]]:
     """Train a model, keep the best by mean dev score, and score it on the test splits.
 
     The run folder ``out`` becomes the checkpoint: weights, configuration, tokenizer or vocabularies, ``recipe.yaml``,

@@ -41,7 +41,11 @@ def build_optimizer(model: SeqMTLModel, spec: TrainingSpec) -> AdamW:
 def _rated(model: SeqMTLModel, spec: TrainingSpec) -> Iterator[tuple[str, float, nn.Parameter]]:
     """Each trainable parameter with its room and its learning rate."""
     depth = _depths(model) if spec.layer_decay < 1.0 else {}
-    rates = {"encoder": spec.learning_rates.encoder, "sharing": spec.learning_rates.sharing, "heads": spec.learning_rates.heads}
+    rates = {
+        "encoder": spec.learning_rates.encoder,
+        "sharing": spec.learning_rates.sharing,
+        "heads": spec.learning_rates.heads,
+    }
     fresh = {id(p) for p in _fresh_encoder_parameters(model)}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

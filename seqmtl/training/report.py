@@ -16,7 +16,5 @@ def mixture_table(shares: Sequence[Share], *, title: str) -> Table:
     total = max(1, sum(share.drawn for share in shares))
     for share in shares:
         size = f"{share.size:,}" if share.size else "stream"
-        table.add_row(
-            Text(share.corpus), f"{share.drawn:,}", size, f"{share.drawn / total:.1%}", f"{share.asked:.1%}"
-        )
+        table.add_row(Text(share.corpus), f"{share.drawn:,}", size, f"{share.drawn / total:.1%}", f"{share.asked:.1%}")
     return table

@@ -54,7 +54,9 @@ def train_recipe(
     prepared = prepare(recipe, folder=folder or Path())
     if spec.trackers:
         accelerator.init_trackers(recipe.name)
-    return train(prepared, Path(out), console=Console(quiet=True) if quiet else console or Console(), accelerator=accelerator)
+    return train(
+        prepared, Path(out), console=Console(quiet=True) if quiet else console or Console(), accelerator=accelerator
+    )
 
 
 def _precision(asked: str) -> str:

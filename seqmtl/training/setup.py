@@ -71,10 +71,10 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
     if not train:
         raise DataError(f"none of the corpora {', '.join(corpora)} has a 'train' split")
     samples = {name: _sample(source) for name, source in train.items()}
-    tasks = tuple(
-        build_task(name, spec, _rows_for(spec.corpora, samples)) for name, spec in recipe.tasks.items()
-    )
-    scored = {name: corpus for name, corpus in corpora.items() if recipe.evaluate_on is None or name in recipe.evaluate_on}
+    tasks = tuple(build_task(name, spec, _rows_for(spec.corpora, samples)) for name, spec in recipe.tasks.items())
+    scored = {
+        name: corpus for name, corpus in corpora.items() if recipe.evaluate_on is None or name in recipe.evaluate_on
+    }
     dev, test = _split(scored, "dev"), _split(scored, "test")
     check_labels(tasks, dev, split="dev")
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
@@ -89,7 +89,7 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - third parties draw from the global generator
+    np.random.seed(seed)
     torch.manual_seed(seed)
 
 
@@ -166,7 +166,11 @@ def _split(corpora: Mapping[str, Corpus], split: str) -> dict[str, list[Row]]:
 
 def _backbone_config(recipe: RecipeSpec) -> PreTrainedConfig | None:
     spec = recipe.encoder
-    return load_backbone_config(spec.pretrained, revision=spec.revision) if isinstance(spec, TransformerEncoderSpec) else None
+    return (
+        load_backbone_config(spec.pretrained, revision=spec.revision)
+        if isinstance(spec, TransformerEncoderSpec)
+        else None
+    )
 
 
 def _sizes(indexer: Indexer) -> InventorySizes:

@@ -12,6 +12,7 @@ _MONTHS = "January February March April May June July August September October N
 _UNITS = ("week", "month", "year", "summer", "winter")
 _PARTS_OF_DAY = ("morning", "evening", "afternoon")
 _COUNTS = ("two", "three", "five", "ten", "20")
+_FLAT_ADVERBS = ("fast", "hard", "well", "straight")  # most are adjectives too
 _PLACE_PREPOSITIONS = ("in", "at", "near", "behind", "outside")
 
 
@@ -26,7 +27,7 @@ def locative(dice: Dice) -> LabelledNode:
     if dice.chance(0.5):
         near = dice.pick(("in", "in", "in", "near"))
         return "ARGM-LOC", prepositional(near, location_name(dice).node)
-    place = Phrase(noun_core(dice, dice.word(lexicon.PLACES), is_plural=False, compound=False))
+    place = Phrase(noun_core(dice, [closed.noun(dice.word(lexicon.PLACES))], compound=True))
     return "ARGM-LOC", prepositional(dice.pick(_PLACE_PREPOSITIONS), place)
 
 
@@ -38,13 +39,14 @@ def manner(dice: Dice) -> LabelledNode:
         inside = [closed.adjective(dice.word(lexicon.ADJECTIVES))] if dice.chance(0.25) else []
         quality = Phrase(chunk("NP", [*inside, closed.noun(dice.word(lexicon.QUALITIES))]))
         return "ARGM-MNR", prepositional("with", quality)
-    instrument = Phrase(noun_core(dice, dice.word(lexicon.INSTRUMENTS), is_plural=False, compound=False))
+    instrument = Phrase(noun_core(dice, [closed.noun(dice.word(lexicon.INSTRUMENTS))], compound=False))
     return "ARGM-MNR", prepositional("with", instrument)
 
 
 def manner_adverb(dice: Dice) -> Leaf:
     """A manner adverb in its own chunk."""
-    return chunk("ADVP", [closed.adverb(dice.word(lexicon.MANNERS))])[0]
+    adverb = dice.pick(_FLAT_ADVERBS) if dice.chance(0.12) else dice.word(lexicon.MANNERS)
+    return chunk("ADVP", [closed.adverb(adverb)])[0]
 
 
 def takes_place_adjunct(kind: Kind) -> bool:

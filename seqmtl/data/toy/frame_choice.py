@@ -19,13 +19,13 @@ _WEIGHTS = {
     Pattern.GIVING: 10,
     Pattern.DATIVE: 5,
     Pattern.CONCERNING: 9,
-    Pattern.SAYING: 9,
-    Pattern.WONDERING: 2,
-    Pattern.TELLING: 3,
-    Pattern.WANTING: 8,
-    Pattern.ASKING: 5,
-    Pattern.EXPECTING: 3,
-    Pattern.RAISING: 5,
+    Pattern.SAYING: 16,
+    Pattern.WONDERING: 4,
+    Pattern.TELLING: 6,
+    Pattern.WANTING: 12,
+    Pattern.ASKING: 8,
+    Pattern.EXPECTING: 4,
+    Pattern.RAISING: 6,
 }
 _WITH_CLAUSE = (Pattern.SAYING, Pattern.WONDERING, Pattern.TELLING, Pattern.WANTING, Pattern.ASKING, Pattern.EXPECTING)
 _WITHOUT_CLAUSE = tuple(pattern for pattern in Pattern if pattern not in (*_WITH_CLAUSE, Pattern.RAISING))

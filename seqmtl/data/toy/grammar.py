@@ -19,7 +19,7 @@ from seqmtl.data.toy.noun_phrases import (
     premodifiers,
     prepositional,
 )
-from seqmtl.data.toy.tree import FrameDraft, LabelledNode, Leaf, Node, Phrase, Token, chunk, outside
+from seqmtl.data.toy.tree import FrameDraft, LabelledNode, Leaf, Node, Phrase, Token, chunk, first_leaf, outside
 from seqmtl.data.toy.verb_groups import (
     Agreement,
     Tense,
@@ -33,7 +33,8 @@ from seqmtl.data.toy.verbs import NOUN_FRAMES, NounFrame, Pattern, VerbFrame
 # What fills a role: nodes with a prefix for the label, "" or "R-". Nothing at all fills the subject of an imperative.
 Filler = tuple[tuple[str, Node], ...]
 
-_TENSES = (Tense.PAST, Tense.PAST, Tense.PAST, Tense.PRESENT, Tense.MODAL)
+_TENSES = (Tense.PAST, Tense.PAST, Tense.PRESENT, Tense.MODAL)
+_BARE = ("NN", "NNS", "JJ", "RB")
 _TIME_CONJUNCTIONS = ("when", "after", "before", "while", "until", "since")
 
 
@@ -93,6 +94,11 @@ def agreement_with(noun: NounPhrase) -> Agreement:
     return Agreement(noun.person, noun.plural)
 
 
+def is_personal_pronoun(noun: NounPhrase) -> bool:
+    """Whether an auxiliary after this subject may be contracted."""
+    return isinstance(noun.node, Leaf) and noun.node.token.xpos == "PRP"
+
+
 # Clauses
 
 
@@ -107,7 +113,7 @@ def clause(dice: Dice, *, depth: int, fronting: bool = True) -> Clause:
     subject = argument(dice, kind, subject=True, depth=depth - 1)
     passive_kind = kind if passive else None
     predicate = finite_phrase(dice, frame, subject, tense=tense, depth=depth, passive_kind=passive_kind, extra=extra)
-    if depth > 0 and not passive and not front and not predicate.heavy and dice.chance(0.14):
+    if depth > 0 and not passive and not front and not predicate.heavy and dice.chance(0.25):
         predicate = _coordinated_predicates(dice, predicate, subject, tense=tense)
     fronted = (front[1], outside(closed.COMMA)) if front else ()
     return Clause(fronted, subject, predicate)
@@ -127,7 +133,8 @@ def finite_phrase(
 ) -> VerbPhrase:
     """A finite verb phrase for ``subject``; ``passive_kind`` is what a passive subject denotes, None in the active."""
     passive = passive_kind is not None
-    group = finite_group(dice, frame.forms, tense=tense, agreement=agreement_with(subject), passive=passive)
+    agreement, spoken = agreement_with(subject), is_personal_pronoun(subject)
+    group = finite_group(dice, frame.forms, tense=tense, agreement=agreement, passive=passive, after_pronoun=spoken)
     who = filler if filler is not None else (("", subject.node),)
     return verb_phrase(
         dice, frame, who, group=group, tense=tense, depth=depth, passive_kind=passive_kind, extra=extra, gap=gap
@@ -192,14 +199,14 @@ def argument(dice: Dice, kind: Kind, *, depth: int, subject: bool = False) -> No
         return first
     if dice.chance(0.06):
         return _joined(dice, first)
-    if depth >= 0 and first.relatable and dice.chance(0.13):
+    if depth >= 0 and first.relatable and dice.chance(0.3):
         return with_relative_clause(dice, first)
     return first
 
 
 def with_relative_clause(dice: Dice, antecedent: NounPhrase) -> NounPhrase:
     """Add a relative clause: its frame takes the antecedent as argument, and the relative pronoun as ``R-``."""
-    build = dice.pick((_subject_relative, _subject_relative, _object_relative, _reduced_relative, _passive_relative))
+    build = dice.pick(_RELATIVES)
     relative = build(dice, antecedent)
     if relative is None:
         return antecedent
@@ -254,7 +261,8 @@ def _joined(dice: Dice, first: NounPhrase) -> NounPhrase:
     parts = [first]
     for _ in range(2 if dice.chance(0.2) else 1):
         part = noun_phrase(dice, first.kind)
-        if not isinstance(part.node, Leaf) and not part.heavy:
+        # A bare noun after "and" would share the chunk of the noun before it.
+        if isinstance(part.node, Phrase) and not part.heavy and first_leaf(part.node).token.xpos not in _BARE:
             parts.append(part)
     if len(parts) == 1:
         return first
@@ -324,6 +332,16 @@ def _reduced_relative(dice: Dice, antecedent: NounPhrase) -> Phrase | None:
     group = participle_group(frame.forms)
     draft = FrameDraft(group.head, frame.sense, (("ARG1", antecedent.node), *rest.arguments))
     return Phrase((*group.leaves, *rest.nodes), (draft,))
+
+
+_RELATIVES = (
+    _subject_relative,
+    _subject_relative,
+    _object_relative,
+    _object_relative,
+    _reduced_relative,
+    _passive_relative,
+)
 
 
 # Complements
@@ -422,9 +440,10 @@ def _add_third(dice: Dice, frame: VerbFrame, rest: Complements) -> None:
 
 def _add_gift(dice: Dice, frame: VerbFrame, rest: Complements, *, depth: int, gap: Filler | None) -> None:
     """``gave Anna a book`` or ``gave a book to Anna``; only the second leaves a gap where the gift was."""
-    if gap is None and dice.chance(0.5):
+    gift = argument(dice, frame.object, depth=depth - 1) if gap is None and dice.chance(0.5) else None
+    if gift is not None and isinstance(gift.node, Phrase):  # "gave Anna it" is no English
         rest.add_noun("ARG2", noun_phrase(dice, frame.other))
-        rest.add_noun("ARG1", argument(dice, frame.object, depth=depth - 1))
+        rest.add_noun("ARG1", gift)
         return
     _add_object(dice, frame, rest, depth=depth, gap=gap)
     _add_third(dice, frame, rest)
@@ -458,7 +477,7 @@ def _that_clause(dice: Dice, *, depth: int, droppable: bool) -> Phrase:
 
 
 def _add_adjuncts(dice: Dice, rest: Complements, *, tense: Tense, depth: int, taken: list[str]) -> None:
-    """Manner, place and time, in this order, each now and then unless already ``taken``; then perhaps a clause of time."""
+    """Manner, place and time, in this order, each now and then unless ``taken``; perhaps a clause of time."""
     found: list[LabelledNode] = []
     if "ARGM-MNR" not in taken and dice.chance(0.1):
         found.append(adjuncts.manner(dice))

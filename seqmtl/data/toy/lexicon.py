@@ -90,7 +90,7 @@ ROLES = words("""
     mayor president director minister king owner manager leader founder queen governor ambassador captain chairman
     treasurer spokesman secretary chancellor prince bishop sheriff commander curator patron principal""")
 GROUPS = words("""
-    company committee government council bank team court agency union board ministry club firm party police jury
+    company committee government council bank team court agency union board ministry club firm party jury
     parliament commission orchestra charity hospital laboratory newspaper publisher cooperative""")
 PLACES = words("""
     house museum school bridge church station garden castle library harbour market hotel village factory theatre
@@ -111,10 +111,12 @@ TEXTS = words("""
     book article story poem letter novel lecture song film speech essay paper message note pamphlet documentary
     memoir diary column leaflet textbook thesis chapter""")
 TOPICS = words("""
-    economy climate problem history law idea tax strike crisis war policy price health education trade election
-    energy budget religion culture language migration pollution poverty reform safety science security treaty
-    agriculture astronomy corruption democracy inflation justice literature medicine mythology philosophy
-    unemployment""")
+    economy climate problem history law idea tax strike crisis war policy price election budget religion culture
+    language reform science security treaty democracy philosophy tradition rumour accusation proposition
+    constitution doctrine theory controversy dilemma campaign""")
+MASS_TOPICS = words("""
+    education health energy trade pollution poverty agriculture safety corruption unemployment inflation justice
+    literature mythology medicine astronomy migration tourism weather journalism transport farming""")
 EVENTS = words("""
     meeting concert wedding party war match storm trial festival exam funeral fire conference ceremony accident
     dinner competition parade earthquake flood harvest hearing holiday interview exhibition rehearsal seminar
@@ -136,14 +138,15 @@ QUALITIES = words("""
 
 # Modifiers.
 ADJECTIVES = words("""
-    old new small large young good beautiful red black important long quiet strange expensive famous rich poor
-    happy white early heavy empty light open clean dry warm cold angry brave clever cheap dark deep dirty fresh
-    honest hungry modern narrow noisy proud sad sharp short simple strong tall tired ugly useful usual weak wide
-    wise wooden green blue broken yellow ancient bitter blind broad calm careful curious dangerous elegant
-    enormous fragile friendly generous gentle gloomy grateful handsome huge humble jealous lazy lonely loyal
-    mysterious nervous obvious ordinary pale patient peculiar polite popular precious rare reliable remarkable
-    rusty serious shallow silent slender smooth splendid steep stubborn tiny transparent valuable vast wealthy
-    unusual cautious crooked damp exotic faded fierce frosty harmless immense massive muddy obscure""")
+    old new small large young good fast hard straight beautiful red black important long quiet strange expensive
+    famous rich poor happy white early heavy empty light open clean dry warm cold angry brave clever cheap dark
+    deep dirty fresh honest hungry modern narrow noisy proud sad sharp short simple strong tall tired ugly
+    useful usual weak wide wise wooden green blue broken yellow ancient bitter blind broad calm careful curious
+    dangerous elegant enormous fragile friendly generous gentle gloomy grateful handsome huge humble jealous
+    lazy lonely loyal mysterious nervous obvious ordinary pale patient peculiar polite popular precious rare
+    reliable remarkable rusty serious shallow silent slender smooth splendid steep stubborn tiny transparent
+    valuable vast wealthy unusual cautious crooked damp exotic faded fierce frosty harmless immense massive
+    muddy obscure""")
 MANNERS = words("""
     slowly quickly carefully quietly suddenly badly happily loudly politely secretly calmly easily gently
     angrily proudly eagerly patiently bravely clumsily cheerfully cleverly coldly firmly gladly gracefully

@@ -20,6 +20,8 @@ _IRREGULAR_PLURALS = {
     "tomato": "tomatoes",
     "analysis": "analyses",
     "crisis": "crises",
+    "thesis": "theses",
+    "scarf": "scarves",
 }
 
 # lemma: past tense, past participle
@@ -45,6 +47,7 @@ _IRREGULAR_VERBS = {
     "give": ("gave", "given"),
     "go": ("went", "gone"),
     "grow": ("grew", "grown"),
+    "hang": ("hung", "hung"),
     "have": ("had", "had"),
     "hear": ("heard", "heard"),
     "hide": ("hid", "hidden"),
@@ -74,6 +77,7 @@ _IRREGULAR_VERBS = {
     "swim": ("swam", "swum"),
     "take": ("took", "taken"),
     "teach": ("taught", "taught"),
+    "tear": ("tore", "torn"),
     "tell": ("told", "told"),
     "think": ("thought", "thought"),
     "throw": ("threw", "thrown"),
@@ -82,7 +86,8 @@ _IRREGULAR_VERBS = {
 }
 _IRREGULAR_THIRD = {"be": "is", "do": "does", "go": "goes", "have": "has"}
 _DOUBLING = frozenset(
-    "admit beg begin drop forget get grab hug knit plan put rob run set shop skip stop swim trim win wrap".split()
+    "admit ban beg begin cancel drop forget get grab hug knit plan put refer rob run set shop skip stop submit swim"
+    " transfer travel trim win wrap".split()
 )
 _VOWELS = "aeiou"
 _SOUNDS_LIKE_YOU = ("uni", "use", "usu", "eu", "one", "ukr")

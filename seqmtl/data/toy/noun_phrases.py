@@ -11,6 +11,7 @@ from seqmtl.data.toy.morphology import plural
 from seqmtl.data.toy.tree import Leaf, Node, Phrase, Token, chunk, entity, outside
 from seqmtl.data.toy.wordlist import WordList
 
+# The first three would have to agree with a first name.
 _TITLES = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "President", "Senator", "Judge", "Captain", "Inspector")
 _SUFFIXES = ("Inc.", "Corp.", "Ltd.", "Group", "Holdings", "Airlines", "Bank", "Motors", "Press")
 _CLUB_SUFFIXES = ("United", "City", "Rovers", "Athletic")
@@ -98,7 +99,7 @@ def person_name(dice: Dice) -> list[Token]:
         return entity("PER", closed.name(last))
     if roll <= 92:
         return closed.name(dice.pick(_TITLES)) + entity("PER", closed.name(last))
-    return closed.name(dice.pick(_TITLES)) + entity("PER", closed.name(f"{first} {last}"))
+    return closed.name(dice.pick(_TITLES[3:])) + entity("PER", closed.name(f"{first} {last}"))
 
 
 def location_name(dice: Dice) -> NounPhrase:
@@ -127,23 +128,37 @@ def country_name(dice: Dice) -> list[Token]:
 
 def common_phrase(dice: Dice, kind: Kind) -> NounPhrase:
     """A phrase around a common noun: determiner or possessor, adjectives, noun, and a phrase that the noun takes."""
+    if kind is Kind.TOPIC and dice.chance(0.4):
+        return _mass_phrase(dice)
     head = dice.word(_NOUNS[kind])
     is_plural = dice.chance(0.25)
-    core = noun_core(dice, head, is_plural=is_plural, compound=kind in (Kind.PLACE, Kind.THING))
+    heads = [closed.noun(plural(head) if is_plural else head, plural=is_plural)]
+    if is_plural and dice.chance(0.15):
+        heads += [closed.AND, closed.noun(plural(dice.word(_NOUNS[kind])), plural=True)]
+    core = noun_core(dice, heads, compound=kind in (Kind.PLACE, Kind.THING, Kind.PERSON))
     modifier = _modifier(dice, kind)
     node = Phrase((*core, modifier)) if modifier else Phrase(core)
     return NounPhrase(node, kind, plural=is_plural, relatable=True)
 
 
-def noun_core(dice: Dice, head: str, *, is_plural: bool, compound: bool) -> tuple[Node, ...]:
-    """Everything from the determiner to the noun; the noun is the last leaf."""
+def noun_core(dice: Dice, heads: Sequence[Token], *, compound: bool) -> tuple[Node, ...]:
+    """Everything from the determiner to the noun, or to two nouns that share it; ``heads`` ends in the last noun."""
     inside = premodifiers(dice)
-    if compound and dice.chance(0.06):
-        inside.append(closed.noun(dice.word(lexicon.PLACES if dice.chance(0.5) else lexicon.THINGS)))
-    inside.append(closed.noun(plural(head) if is_plural else head, plural=is_plural))
+    if compound and dice.chance(0.2):
+        inside += _compound_part(dice)
+    inside += heads
     if dice.chance(0.08):
         return (possessor(dice), *chunk("NP", [closed.POSSESSIVE, *inside])[1:])
+    is_plural = heads[-1].xpos == "NNS"
     return chunk("NP", [*_determiner(dice, inside[0].text, is_plural=is_plural), *inside])
+
+
+def _compound_part(dice: Dice) -> list[Token]:
+    """A noun or a name before the noun: ``school teacher``, ``Novatek engineer``, ``Oslo museum``."""
+    roll = dice.number(1, 10)
+    if roll <= 7:
+        return [closed.noun(dice.word(lexicon.PLACES if dice.chance(0.5) else lexicon.THINGS))]
+    return city_name(dice) if roll <= 9 else entity("ORG", closed.name(dice.word(lexicon.COMPANIES)))
 
 
 def premodifiers(dice: Dice) -> list[Token]:
@@ -159,6 +174,8 @@ def premodifiers(dice: Dice) -> list[Token]:
     nationality = entity("MISC", [closed.adjective(dice.word(lexicon.NATIONALITIES))])
     if roll <= 95:
         return nationality if roll <= 92 else [closed.adjective(first), *nationality]
+    if first == second:
+        return [closed.adjective(first)]
     joint = closed.AND if roll <= 97 else closed.COMMA
     return [closed.adjective(first), joint, closed.adjective(second)]
 
@@ -225,7 +242,10 @@ def _person(dice: Dice, *, subject: bool) -> NounPhrase:
         comma = outside(closed.COMMA)
         closing = outside(closed.COMMA)
         return NounPhrase(Phrase((named, comma, role_phrase(dice).node, closing)), Kind.PERSON, heavy=True)
-    return role_phrase(dice) if roll <= 60 else common_phrase(dice, Kind.PERSON)
+    if roll <= 54:
+        kind_of_people = chunk("NP", [closed.THE, closed.adjective(dice.word(lexicon.ADJECTIVES))])
+        return NounPhrase(Phrase(kind_of_people), Kind.PERSON, plural=True)
+    return role_phrase(dice) if roll <= 61 else common_phrase(dice, Kind.PERSON)
 
 
 def _organisation(dice: Dice) -> NounPhrase:
@@ -234,6 +254,13 @@ def _organisation(dice: Dice) -> NounPhrase:
 
 def _place(dice: Dice) -> NounPhrase:
     return location_name(dice) if dice.chance(0.35) else common_phrase(dice, Kind.PLACE)
+
+
+def _mass_phrase(dice: Dice) -> NounPhrase:
+    """A topic that cannot be counted, mostly without a determiner."""
+    determiner = [possessive_pronoun(dice) if dice.chance(0.5) else closed.THE] if dice.chance(0.3) else []
+    inside = [*determiner, *premodifiers(dice), closed.noun(dice.word(lexicon.MASS_TOPICS))]
+    return NounPhrase(Phrase(chunk("NP", inside)), Kind.TOPIC)
 
 
 def _pronoun_thing(dice: Dice, kind: Kind) -> NounPhrase:
@@ -337,9 +364,7 @@ def _modifier(dice: Dice, kind: Kind) -> Phrase | None:
 
 def _simple(dice: Dice, nouns: WordList[str]) -> Phrase:
     """A short noun phrase without modifiers after the noun, except now and then one more phrase with ``of``."""
-    head = dice.word(nouns)
-    inside = premodifiers(dice)
-    base = chunk("NP", [closed.THE, *inside, closed.noun(head)])
+    base = chunk("NP", [closed.THE, *premodifiers(dice), closed.noun(dice.word(nouns))])
     if nouns is lexicon.THING_PARTS or not dice.chance(0.12):
         return Phrase(base)
     owner = Phrase(chunk("NP", [closed.THE, closed.noun(dice.word(lexicon.PLACES))]))

@@ -11,6 +11,7 @@ from seqmtl.data.toy.grammar import (
     argument,
     clause,
     finite_phrase,
+    is_personal_pronoun,
     time_clause,
     verb_phrase,
 )
@@ -26,6 +27,7 @@ from seqmtl.data.toy.noun_phrases import (
     person_name,
     premodifiers,
     prepositional,
+    pronoun,
     role_phrase,
 )
 from seqmtl.data.toy.tree import FrameDraft, LabelledNode, Leaf, Node, Phrase, Token, chunk, outside
@@ -52,7 +54,7 @@ def _ended(dice: Dice, *nodes: Node) -> Phrase:
 
 
 def _statement(dice: Dice) -> Phrase:
-    return _ended(dice, clause(dice, depth=2 if dice.chance(0.25) else 1).node)
+    return _ended(dice, clause(dice, depth=2 if dice.chance(0.5) else 1).node)
 
 
 def _joined_clauses(dice: Dice) -> Phrase:
@@ -67,7 +69,9 @@ def _joined_clauses(dice: Dice) -> Phrase:
 def _copular(dice: Dice) -> Phrase:
     kind = dice.pick((Kind.PERSON, Kind.PERSON, Kind.PLACE, Kind.THING, Kind.TEXT, Kind.TOPIC, Kind.ORG))
     subject = noun_phrase(dice, kind, subject=True)
-    spoken = isinstance(subject.node, Leaf) and subject.node.token.xpos == "PRP" and dice.chance(0.5)
+    if kind is Kind.PERSON and dice.chance(0.3):
+        subject = pronoun(dice, subject=True)
+    spoken = is_personal_pronoun(subject) and dice.chance(0.5)
     tense = Tense.PRESENT if spoken else dice.pick(_TENSES)
     verb = copula(dice, tense=tense, agreement=agreement_with(subject), contracted=spoken)
     nodes: list[Node] = [subject.node, *verb, _predicative(dice, subject)]
@@ -214,9 +218,12 @@ def _greeting(dice: Dice) -> Phrase:
 
 
 def _headline(dice: Dice) -> Phrase:
-    """``New bridge near Leeds``: no article, no verb, often no full stop."""
+    """``New bridge near Leeds``: no article, no verb, often no full stop; at times in capitals like names."""
     kind = dice.pick((lexicon.PLACES, lexicon.EVENTS, lexicon.TEXTS))
-    noun = Phrase(chunk("NP", [*premodifiers(dice), closed.noun(dice.word(kind))]))
+    words = [*premodifiers(dice), closed.noun(dice.word(kind))]
+    if dice.chance(0.5):
+        words = [word._replace(text=word.text[0].upper() + word.text[1:]) for word in words]
+    noun = Phrase(chunk("NP", words))
     where = prepositional(dice.pick(("in", "near")), Phrase(chunk("NP", city_name(dice))))
     mark = (outside(closed.PERIOD),) if dice.chance(0.3) else ()
     return Phrase((noun, where, *mark))
@@ -237,9 +244,9 @@ def _dateline(dice: Dice) -> Phrase:
 
 
 _KINDS: tuple[tuple[Callable[[Dice], Phrase], int], ...] = (
-    (_statement, 56),
-    (_joined_clauses, 7),
-    (_copular, 9),
+    (_statement, 60),
+    (_joined_clauses, 10),
+    (_copular, 7),
     (_existential, 2),
     (_result, 3),
     (_split_report, 3),
@@ -250,7 +257,7 @@ _KINDS: tuple[tuple[Callable[[Dice], Phrase], int], ...] = (
     (_subject_question, 2),
     (_command, 3),
     (_greeting, 2),
-    (_headline, 1),
+    (_headline, 2),
     (_caption, 1),
     (_dateline, 1),
 )

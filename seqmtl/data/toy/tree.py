@@ -58,6 +58,13 @@ def outside(token: Token) -> Leaf:
     return Leaf(token, "O")
 
 
+def first_leaf(node: Node) -> Leaf:
+    """The first word of a node."""
+    while isinstance(node, Phrase):
+        node = node.children[0]
+    return node
+
+
 def entity(kind: str, tokens: Sequence[Token]) -> list[Token]:
     """Mark ``tokens`` as one named entity of this kind."""
     return [token._replace(ner=f"{'I' if i else 'B'}-{kind}") for i, token in enumerate(tokens)]

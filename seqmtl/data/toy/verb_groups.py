@@ -11,9 +11,13 @@ from seqmtl.data.toy.tree import LabelledNode, Leaf, Token, outside
 _MODALS = ("will", "will", "would", "can", "could", "may", "might", "must", "should")
 _FREQUENCIES = ("often", "always", "usually", "rarely", "sometimes")
 _MOMENTS = ("recently", "already", "finally", "soon", "once", "still")
+_STATIVE = frozenset(
+    "have like love know want believe belong own trust depend fear admire respect matter exist doubt suppose hear see"
+    " feel forget mention miss notice require inherit".split()
+)
 _UNCONTRACTED = ("am", "may", "might")
 _BEFORE_CONTRACTION = {"will": "wo", "can": "ca"}
-_CONTRACTED_BE = {"am": "'m", "is": "'s", "are": "'re"}
+_CONTRACTED = {"am": "'m", "is": "'s", "are": "'re", "has": "'s", "have": "'ve", "will": "'ll", "would": "'d"}
 _BE_PRESENT = {(1, False): "am", (3, False): "is"}
 
 
@@ -59,19 +63,32 @@ _ITEM = tuple[Token, str | None]  # a word and its label as a modifier; the main
 
 
 def finite_group(
-    dice: Dice, verb: VerbForms, *, tense: Tense, agreement: Agreement, passive: bool = False, question: bool = False
+    dice: Dice,
+    verb: VerbForms,
+    *,
+    tense: Tense,
+    agreement: Agreement,
+    passive: bool = False,
+    question: bool = False,
+    after_pronoun: bool = False,
 ) -> VerbGroup:
-    """A finite verb group with aspect, negation and an adverb chosen by ``dice``."""
+    """A finite verb group with aspect, negation and an adverb chosen by ``dice``.
+
+    ``passive`` adds *be*; ``question`` splits the first auxiliary off; ``after_pronoun`` lets it be contracted.
+    """
     negated = dice.chance(0.05 if question else 0.1)
-    helpers = _helpers(dice, tense=tense, passive=passive)
+    helpers = _helpers(dice, tense=tense, passive=passive, progressive=verb.base not in _STATIVE)
     if not helpers and (negated or question):
         helpers = [(_DO, _Form.BASE)]
     items = _inflected(dice, helpers, verb, tense=tense, agreement=agreement)
     if negated:
         items[:1] = _negated(dice, items[0], contractible=not question)
     elif dice.chance(0.12):
-        # Between auxiliary and verb, or before a verb without auxiliary.
-        items[-1:-1] = [_adverb(dice, tense, lone=len(items) == 1)]
+        adverb = _adverb(dice, tense, lone=len(items) == 1)
+        place = -1 if len(items) == 1 or adverb[1] == "ARGM-MNR" else 1
+        items[place:place] = [adverb]
+    if after_pronoun and helpers and not negated and items[0][0].text in _CONTRACTED and dice.chance(0.5):
+        items[0] = (items[0][0]._replace(text=_CONTRACTED[items[0][0].text]), items[0][1])
     front = outside(items.pop(0)[0]) if question else None
     front_label: tuple[LabelledNode, ...] = ()
     if front is not None and front.token.xpos == "MD":
@@ -112,18 +129,18 @@ def copula(dice: Dice, *, tense: Tense, agreement: Agreement, contracted: bool) 
     items = _inflected(dice, [], _BE, tense=tense, agreement=agreement, verb_tag="AUX")
     if contracted and tense is Tense.PRESENT:
         token, label = items[0]
-        items[0] = (token._replace(text=_CONTRACTED_BE[token.text]), label)
+        items[0] = (token._replace(text=_CONTRACTED[token.text]), label)
     elif dice.chance(0.12):
         items[:1] = _negated(dice, items[0], contractible=True)
     return tuple(Leaf(token, f"{'I' if i else 'B'}-VP") for i, (token, _) in enumerate(items))
 
 
-def _helpers(dice: Dice, *, tense: Tense, passive: bool) -> list[tuple[VerbForms, _Form]]:
+def _helpers(dice: Dice, *, tense: Tense, passive: bool, progressive: bool) -> list[tuple[VerbForms, _Form]]:
     """Auxiliaries, each with the form that it asks of the word after it."""
     helpers: list[tuple[VerbForms, _Form]] = []
     if dice.chance(0.12):
         helpers.append((_HAVE, _Form.PARTICIPLE))
-    if not passive and dice.chance(0.09):
+    if progressive and not passive and dice.chance(0.09):
         helpers.append((_BE, _Form.GERUND))
     if passive:
         helpers.append((_BE, _Form.PARTICIPLE))

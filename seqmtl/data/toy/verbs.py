@@ -211,7 +211,7 @@ _RAISING = """
 """
 # noun, sense, link, what ARG1 denotes
 _NOUNS = """
-    decision decide.01 to-verb - / visit visit.01 to place / plan plan.01 to-verb - / attack attack.01 on place
+    plan plan.01 to-verb - / decision decide.01 to-verb - / visit visit.01 to place / attack attack.01 on place
     sale sell.01 of thing / promise promise.01 to-verb - / report report.01 on topic / review review.01 of text
     attempt attempt.01 to-verb - / study study.01 of topic / criticism criticize.01 of agent
     offer offer.01 to-verb - / discovery discover.01 of thing / construction construct.01 of place

@@ -28,6 +28,8 @@ from torch import Tensor
 from seqmtl.kernels.crf import reference
 
 
+_NORMALISE_EVERY = 4
+
 def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     """Return the log of the summed exponentiated scores of all label sequences.
 
@@ -85,7 +87,10 @@ class _LogPartition(torch.autograd.Function):
         ctx.words, ctx.shape = words, emissions.shape
         ctx.dtypes = [scores.dtype for scores in (emissions, transitions, start, end)]
         heights[:, words.sizes[0] :] += peaks  # the first words take no transition
+        last = words.mirror[: words.sizes[0]]
+        norms[:, last] *= 1
         logs = norms.log().view(2, decoders, -1, 1) + heights  # [2, K, N, 1]
+        logs.flatten(0,1)[:, last] += states.index_select(1, last).sum(2, keepdim=True).log()
         value, check = _unpacked(logs.flatten(0, 1), words, emissions.shape).sum((2, 3)).chunk(2)  # [K, B] each
         value = torch.where(value.isclose(check, rtol=1e-9, atol=1e-6), value, torch.nan)
         return value.to(torch.promote_types(emissions.dtype, transitions.dtype))
@@ -148,17 +153,19 @@ def _finite(maxima: Tensor) -> Tensor:
 
 
 def _scan(weights: Tensor, matrix: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """Run the chains: probabilities of the last label of every prefix [2K, N, W], and their norms [2K, N, 1]."""
-    states, norms = torch.empty_like(weights), weights.new_empty(*weights.shape[:2], 1)
-    steps = zip(weights.split(sizes, 1), states.split(sizes, 1), norms.split(sizes, 1), sizes, strict=True)
+    """Run the chains: weights of the last label of every prefix [2K, N, W], and what they were divided by [2K, N, 1]."""
+    states, norms = torch.empty_like(weights), weights.new_ones(*weights.shape[:2], 1)
+    steps = zip(weights.split(sizes, 1), states.split(sizes, 1), norms.split(sizes, 1), strict=True)
     previous: Tensor | None = None
-    for weight, state, norm, size in steps:
+    for t, (weight, state, norm) in enumerate(steps):
         if previous is None:
             state.copy_(weight)
         else:
-            torch.mul(previous.narrow(1, 0, size).bmm(matrix), weight, out=state)
-        torch.sum(state, 2, keepdim=True, out=norm)
-        previous = state.div_(norm)
+            torch.mul(previous.narrow(1, 0, sizes[t]).bmm(matrix), weight, out=state)
+        if t % _NORMALISE_EVERY == 0:
+            torch.sum(state, 2, keepdim=True, out=norm)
+            state.div_(norm)
+        previous = state
     return states, norms
 
 
