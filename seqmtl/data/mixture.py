@@ -4,7 +4,7 @@
 (seed, epoch), so that every process computes the same plan without a word between them and a position in it is two numbers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,9 +129,18 @@ class BatchStream:
     1 process x 32 sentences, 2 x 16 and 2 x 8 x accumulation 2 take the same steps.
     """
 
-    def __init__(self, mixture: Mixture, *, rank: int, processes: int, accumulation: int) -> None:
-        """Stream the batches of process ``rank`` of ``processes``."""
+    def __init__(
+        self,
+        mixture: Mixture,
+        *,
+        length: Callable[[Sequence[str]], int],
+        rank: int,
+        processes: int,
+        accumulation: int,
+    ) -> None:
+        """Stream the batches of process ``rank`` of ``processes``; ``length`` says what a sentence costs the encoder."""
         self.mixture = mixture
+        self.length = length
         self.rank = rank
         self.processes = processes
         self.accumulation = accumulation
@@ -148,14 +157,14 @@ class BatchStream:
 
     def steps(self, epoch: int) -> int:
         """Optimiser steps in ``epoch``."""
-        return len(self._plan(self.mixture.draw(epoch), epoch))
+        return len(self._plan(self._lengths(self.mixture.draw(epoch)), epoch))
 
     def __iter__(self) -> Iterator[Step]:
         """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
         rows = self.mixture.draw(self.epoch)
-        lengths = [len(row["tokens"]) for _, row in rows]
+        lengths = self._lengths(rows)
         shards = self.processes * self.accumulation
-        plan = self._plan(rows, self.epoch)
+        plan = self._plan(lengths, self.epoch)
         for batch in plan[self.step :]:
             self.step += 1
             parts = deal(batch, lengths, shards=shards)
@@ -163,12 +172,15 @@ class BatchStream:
             yield Step([rows[p] for p in batch], [[rows[p] for p in part] for part in mine])
         self.epoch, self.step = self.epoch + 1, 0
 
-    def _plan(self, rows: list[Drawn], epoch: int) -> list[list[int]]:
+    def _lengths(self, rows: list[Drawn]) -> list[int]:
+        return [self.length(row["tokens"]) for _, row in rows]
+
+    def _plan(self, lengths: list[int], epoch: int) -> list[list[int]]:
         spec = self.mixture.spec
         shards = self.processes * self.accumulation
         return cut_batches(
-            [len(row["tokens"]) for _, row in rows],
-            budget=spec.words_per_batch * shards,
+            lengths,
+            budget=spec.tokens_per_batch * shards,
             max_sentences=spec.max_sentences * shards,
-            rng=np.random.default_rng((self.mixture.seed, epoch, len(rows))),
+            rng=np.random.default_rng((self.mixture.seed, epoch, len(lengths))),
         )

@@ -18,7 +18,7 @@ from seqmtl.labels import Frame, Scheme, convert, repaired
 from seqmtl.modeling import Roles, SeqMTLModel
 from seqmtl.specs.tasks import FRAME_LAYER
 
-WORDS_PER_BATCH = 2048
+TOKENS_PER_BATCH = 2048
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def annotate(
     annotator: Annotator,
     rows: Sequence[Row],
     *,
-    words_per_batch: int = WORDS_PER_BATCH,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
     part: tuple[int, int] = (0, 1),
     advance: Callable[[int], None] = lambda sentences: None,
 ) -> Iterator[tuple[int, Prediction]]:
@@ -115,7 +115,7 @@ def annotate(
     Args:
         annotator: the model with its indexer.
         rows: sentences, of which ``tokens`` and, for gold predicates, ``srl_frames`` are read.
-        words_per_batch: longest sentence times sentences, at most.
+        tokens_per_batch: longest sentence times sentences, at most, in what the encoder reads.
         part: (rank, processes): this process takes every ``processes``-th batch.
         advance: told how many sentences are done after each batch.
 
@@ -124,7 +124,7 @@ def annotate(
     """
     rank, processes = part
     lengths = [annotator.indexer.length(row["tokens"]) for row in rows]
-    batches = cut_batches(lengths, budget=words_per_batch, max_sentences=512, rng=None)
+    batches = cut_batches(lengths, budget=tokens_per_batch, max_sentences=512, rng=None)
     was_training = annotator.model.training
     annotator.model.eval()
     for batch in batches[rank::processes]:

@@ -54,9 +54,12 @@ RatesSpec = Annotated[
 
 
 class MixtureSpec(Spec):
-    """One batch holds rows of any corpora; batches are cut by a budget of words, padding included."""
+    """One batch holds rows of any corpora; batches are cut by a budget of tokens, padding included.
+
+    A token is what the encoder reads: a sub-word of a transformer (special ones too), a word of a BiLSTM.
+    """
 
     rates: RatesSpec = ProportionalSpec()
-    words_per_batch: int = Field(default=640, ge=1, description="longest sentence times sentences, at most")
+    tokens_per_batch: int = Field(default=768, ge=1, description="longest sentence times sentences, at most")
     max_sentences: int = Field(default=256, ge=1)
     rows_per_epoch: int | None = Field(default=None, ge=1, description="null: the largest corpus once at its rate")

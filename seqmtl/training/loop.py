@@ -54,7 +54,11 @@ def train(
 
     mixture = Mixture(prepared.train, prepared.recipe.mixture, seed=spec.seed, epochs=spec.epochs)
     stream = BatchStream(
-        mixture, rank=accelerator.process_index, processes=accelerator.num_processes, accumulation=spec.accumulation
+        mixture,
+        length=prepared.indexer.length,
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        accumulation=spec.accumulation,
     )
     steps = sum(stream.steps(epoch) for epoch in range(spec.epochs))
     steps = min(steps, spec.max_steps or steps)

@@ -10,6 +10,7 @@ from seqmtl.data.toy import adjuncts, closed, frame_choice
 from seqmtl.data.toy.dice import Dice
 from seqmtl.data.toy.frame_choice import may_be_passive
 from seqmtl.data.toy.lexicon import Kind
+from seqmtl.data.toy.morphology import plural
 from seqmtl.data.toy.noun_phrases import (
     NounPhrase,
     coordinated,
@@ -219,12 +220,15 @@ def event_noun(dice: Dice, *, depth: int) -> NounPhrase:
     """A noun with a frame, such as ``Anna 's decision to leave``; without any argument it has none."""
     frame = dice.word(NOUN_FRAMES)
     owner = _event_owner(dice)
-    inside = [*premodifiers(dice)[:1], closed.noun(frame.noun)]
+    many = frame.countable and dice.chance(0.3)
+    inside = [*premodifiers(dice)[:1], closed.noun(plural(frame.noun) if many else frame.noun, plural=many)]
     if isinstance(owner, Phrase):
         leaves = chunk("NP", [closed.POSSESSIVE, *inside])[1:]
         nodes: tuple[Node, ...] = (owner, *leaves)
     else:
-        first = owner.token if owner else _event_determiner(dice, inside[0].text)
+        indefinite = frame.countable and not many and dice.chance(0.3)
+        determiner = closed.indefinite(inside[0].text) if indefinite else closed.THE
+        first = owner.token if owner else determiner
         leaves = chunk("NP", [first, *inside])
         owner = leaves[0] if owner else None
         nodes = leaves
@@ -236,7 +240,7 @@ def event_noun(dice: Dice, *, depth: int) -> NounPhrase:
     drafts = (FrameDraft(leaves[-1], frame.sense, tuple(arguments)),) if arguments else ()
     heavy = frame.link == "to-verb" and nodes[-1] is not leaves[-1]
     # Its complement may end in a place or an organisation, which no locative should follow.
-    return NounPhrase(Phrase(nodes, drafts), Kind.EVENT, heavy=heavy)
+    return NounPhrase(Phrase(nodes, drafts), Kind.EVENT, plural=many, heavy=heavy)
 
 
 def _event_owner(dice: Dice) -> Phrase | Leaf | None:
@@ -244,10 +248,6 @@ def _event_owner(dice: Dice) -> Phrase | Leaf | None:
     if roll <= 4:
         return possessor(dice)
     return Leaf(possessive_pronoun(dice), "B-NP") if roll <= 6 else None
-
-
-def _event_determiner(dice: Dice, following: str) -> Token:
-    return closed.THE if dice.chance(0.7) else closed.indefinite(following)
 
 
 def _event_complement(dice: Dice, frame: NounFrame, owner: Node | None, *, depth: int) -> Phrase:

@@ -75,6 +75,11 @@ class NounFrame:
     link: str
     object: Kind = Kind.THING
 
+    @property
+    def countable(self) -> bool:
+        """Whether the noun has a plural and an indefinite article."""
+        return self.noun not in _UNCOUNTABLE
+
 
 # verb, subject
 _ACTING = """
@@ -226,6 +231,11 @@ _NOUNS = """
     restoration restore.01 of place / evacuation evacuate.01 of place / preparation prepare.02 for event
     occupation occupy.01 of place
 """
+
+
+_UNCOUNTABLE = frozenset(
+    "construction criticism destruction evacuation occupation preparation removal restoration support".split()
+)
 
 
 def _cells(table: str) -> list[list[str]]:
