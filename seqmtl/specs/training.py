@@ -36,5 +36,8 @@ class TrainingSpec(Spec):
     )
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations on dev")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better mean before stopping")
+    save_best_per_task: bool = Field(
+        default=False, description="keep each task's best checkpoint in best/TASK, beside the best by mean"
+    )
     seed: int = Field(default=1, ge=0)
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()

@@ -124,6 +124,9 @@ def train(
                 history.add("dev", done, {"epoch": epoch, "scores": flat, "words_per_second": speed})
                 for corpus, by_task in scores.items():
                     console.print(score_table(by_task, title=f"{corpus} dev, epoch {epoch}, {speed:,.0f} words/s"))
+            if spec.save_best_per_task and main:
+                for task in selection.improved(flat):
+                    save_checkpoint(out / "best" / task, model, prepared.indexer)
             if selection.update(flat, epoch) and main:
                 save_checkpoint(out, model, prepared.indexer)
             accelerator.wait_for_everyone()

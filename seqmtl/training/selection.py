@@ -16,15 +16,19 @@ class Selection:
 
     def update(self, scores: Mapping[str, float], epoch: int) -> bool:
         """Note the scores of ``epoch``; return whether their mean is the best so far."""
-        for task, score in scores.items():
-            if score > self.best_per_task.get(task, (float("-inf"), 0))[0]:
-                self.best_per_task[task] = (score, epoch)
+        for task in self.improved(scores):
+            self.best_per_task[task] = (scores[task], epoch)
         mean = sum(scores.values()) / len(scores)
         if mean > self.best_mean:
             self.best_mean, self.best_epoch, self._worse = mean, epoch, 0
             return True
         self._worse += 1
         return False
+
+    def improved(self, scores: Mapping[str, float]) -> list[str]:
+        """The tasks that have never scored as high."""
+        none = (float("-inf"), 0)
+        return [task for task, score in scores.items() if score > self.best_per_task.get(task, none)[0]]
 
     @property
     def exhausted(self) -> bool:
