@@ -24,7 +24,7 @@ class Movable:
         moved = {}
         for field in fields(self):  # type: ignore[arg-type]  # the subclasses are dataclasses
             value = getattr(self, field.name)
-            if isinstance(value, Tensor) or isinstance(value, Movable):
+            if isinstance(value, Tensor | Movable):
                 moved[field.name] = value.to(device, non_blocking=non_blocking)
             elif isinstance(value, Mapping):
                 moved[field.name] = {key: item.to(device, non_blocking=non_blocking) for key, item in value.items()}

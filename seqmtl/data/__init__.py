@@ -1,0 +1,1 @@
+"""Corpora to batches: readers, alignment of words and sub-words, mixtures, collation, the toy corpus."""

@@ -5,7 +5,7 @@ All arithmetic is on piece counts per word, so nothing here depends on a tokeniz
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def windows(piece_counts: Sequence[int], *, capacity: int, overlap: int) -> list
         return [Window(0, n_words, 0, n_words)]
     ranges = _ranges(before, capacity=capacity, overlap=min(overlap, capacity // 2))
     cuts = [0]
-    for (_, stop), (start, _) in zip(ranges, ranges[1:], strict=False):
+    for (_, stop), (start, _) in pairwise(ranges):
         cuts.append((start + stop + 1) // 2)
     cuts.append(n_words)
     return [Window(*span, cuts[i], cuts[i + 1]) for i, span in enumerate(ranges)]
 
 
 def _ranges(before: Sequence[int], *, capacity: int, overlap: int) -> list[tuple[int, int]]:
-    """Greedy (start, stop) word ranges, each as long as fits and starting ``overlap`` pieces before the last one's end."""
+    """Greedy (start, stop) word ranges, each as long as fits, starting ``overlap`` pieces before the last one's end."""
     n_words = len(before) - 1
     ranges: list[tuple[int, int]] = []
     start = stop = 0
@@ -73,8 +73,3 @@ def _ranges(before: Sequence[int], *, capacity: int, overlap: int) -> list[tuple
         ):
             following -= 1
         start = following
-
-
-def clip_counts(piece_counts: Sequence[int], *, capacity: int) -> list[int]:
-    """Piece counts with words longer than a whole window cut down to it."""
-    return [min(count, capacity) for count in piece_counts]

@@ -27,7 +27,7 @@ class Collator:
         inputs = self.indexer([row["tokens"] for _, row in rows])
         width = inputs.word_mask.shape[1]
         targets = {task.name: _targets(task, rows, width=width) for task in self.tasks}
-        numbers = torch.arange(len(rows)) if positions is None else torch.tensor(positions)
+        numbers = torch.arange(len(rows)) if positions is None else torch.tensor(positions, dtype=torch.long)
         return Batch(inputs, targets, numbers)
 
 

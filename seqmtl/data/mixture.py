@@ -1,7 +1,8 @@
 """How much of each corpus an epoch holds, and in what batches it comes: two objects.
 
 ``Mixture`` says how much, and reports what was really drawn; ``BatchStream`` says in what order. Both are functions of
-(seed, epoch), so that every process computes the same plan without a word between them and a position in it is two numbers.
+(seed, epoch), so that every process computes the same plan without a word between them, and a position in it is two
+numbers.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,7 +87,7 @@ class Mixture:
         return {name: value / total for name, value in raw.items()}
 
     def counts(self, epoch: int) -> dict[str, int]:
-        """Rows of each corpus in ``epoch``: the largest corpus once at its rate, unless ``rows_per_epoch`` says otherwise."""
+        """Rows of each corpus in ``epoch``: the largest once at its rate, unless ``rows_per_epoch`` says otherwise."""
         rates = self.rates(epoch)
         total = self.spec.rows_per_epoch
         if total is None:
@@ -138,7 +139,7 @@ class BatchStream:
         processes: int,
         accumulation: int,
     ) -> None:
-        """Stream the batches of process ``rank`` of ``processes``; ``length`` says what a sentence costs the encoder."""
+        """Stream the batches of process ``rank`` of ``processes``; ``length`` is what a sentence costs the encoder."""
         self.mixture = mixture
         self.length = length
         self.rank = rank

@@ -13,9 +13,10 @@ from seqmtl.specs.packages import locate
 class PieceTokenizer:
     """A fast ``transformers`` tokenizer, asked word by word and remembered.
 
-    A word is tokenised as if it stood alone after a space, which is what ``is_split_into_words=True`` does; so a word has
-    the same pieces everywhere, and a corpus costs one look-up per word. A word without any piece (zero-width characters,
-    or a character that the normaliser drops) becomes the unknown piece: no word is ever lost.
+    A word is tokenised as if it stood alone after a space, which is what ``is_split_into_words=True`` does; so a word
+    has the same pieces everywhere, and a corpus costs one look-up per word. Byte-level tokenizers that do not put that
+    space themselves (ModernBERT's, RoBERTa's) are given it. A word without any piece (zero-width characters, or a
+    character that the normaliser drops) becomes the unknown piece: no word is ever lost.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, limit: int) -> None:
@@ -23,7 +24,9 @@ class PieceTokenizer:
         self.tokenizer = tokenizer
         self.prefix, self.suffix = _special_ids(tokenizer)
         self.capacity = limit - len(self.prefix) - len(self.suffix)
-        self.pad_id = int(tokenizer.pad_token_id or 0)  # type: ignore[arg-type]
+        self.pad_id = _id_or(tokenizer.pad_token_id, 0)
+        self.unknown_id = _id_or(tokenizer.unk_token_id, self.pad_id)
+        self._lead = _lead(tokenizer)
         self._known: dict[str, tuple[int, ...]] = {}
 
     def pieces(self, words: Iterable[str]) -> list[tuple[int, ...]]:
@@ -31,32 +34,31 @@ class PieceTokenizer:
         words = list(words)
         new = list(dict.fromkeys(word for word in words if word not in self._known))
         if new:
-            unknown = (int(self.tokenizer.unk_token_id or self.pad_id),)  # type: ignore[arg-type]
-            encoded: Any = self.tokenizer(new, add_special_tokens=False, return_attention_mask=False)
+            texts = [self._lead + _well_formed(word) for word in new]
+            # Not verbose: it would warn of words longer than the encoder's limit, which are cut here.
+            encoded: Any = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
             for word, ids in zip(new, encoded["input_ids"], strict=True):
-                self._known[word] = tuple(ids[: self.capacity]) or unknown
+                self._known[word] = tuple(ids[: self.capacity]) or (self.unknown_id,)
         return [self._known[word] for word in words]
 
 
 def load_tokenizer(pretrained: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """Load the fast tokenizer of an encoder, with a space before the first word where the family needs one.
+    """Load the fast tokenizer of an encoder.
 
     Raises:
         EncoderError: when there is no such tokenizer, or only a slow one.
     """
-    place = locate(pretrained)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision, trust_remote_code=False)
-        if getattr(tokenizer, "add_prefix_space", None) is False:
-            tokenizer = AutoTokenizer.from_pretrained(
-                place, revision=revision, trust_remote_code=False, add_prefix_space=True
-            )
+        tokenizer = AutoTokenizer.from_pretrained(locate(pretrained), revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise EncoderError(
             f"{pretrained}: cannot load a tokenizer: {_first_line(error)}\n{remedy(pretrained)}"
         ) from None
     if not tokenizer.is_fast:
         raise EncoderError(f"{pretrained}: has only a slow tokenizer; a `tokenizer.json` is needed")
+    # Without any file, transformers makes a tokenizer that knows nothing but its special pieces.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise EncoderError(f"{pretrained}: its tokenizer knows no pieces; a `tokenizer.json` is needed")
     return tokenizer
 
 
@@ -70,6 +72,22 @@ def remedy(pretrained: str) -> str:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _id_or(piece_id: Any, default: int) -> int:
+    return default if piece_id is None else int(piece_id)
+
+
+def _well_formed(word: str) -> str:
+    """The word as a tokenizer accepts it: halves of surrogate pairs, which JSON may hold, joined or replaced."""
+    return word.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _lead(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A space where the tokenizer marks words by the space before them and puts none before the first; else nothing."""
+    one: Any = tokenizer("a", add_special_tokens=False)
+    two: Any = tokenizer("a a", add_special_tokens=False)
+    return "" if two["input_ids"] == 2 * one["input_ids"] else " "
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

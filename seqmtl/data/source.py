@@ -35,7 +35,7 @@ class ListSource:
         """Rows there are."""
         return len(self.rows)
 
-    def draw(self, count: int, *, rng: np.random.Generator, epoch: int) -> list[Row]:
+    def draw(self, count: int, *, rng: np.random.Generator, epoch: int) -> list[Row]:  # noqa: ARG002  # the protocol's
         """Whole passes over the rows, and a random part of them for the remainder."""
         passes, rest = divmod(count, len(self.rows))
         extra = sorted(rng.permutation(len(self.rows))[:rest].tolist())
@@ -46,21 +46,25 @@ class StreamSource:
     """A corpus read as it comes; each epoch takes up where the last one stopped, and starts again at the end."""
 
     def __init__(self, dataset: IterableDataset) -> None:
-        """Draw from ``dataset``."""
+        """Draw from ``dataset``; nothing is read yet."""
         self.dataset = dataset
-        self._epoch = -1
         self._rows: list[Row] = []
-        self._stream: Iterator[Row] | None = None
+        self._rewind()
 
     @property
     def size(self) -> None:
         """Nobody knows."""
         return None
 
-    def draw(self, count: int, *, rng: np.random.Generator, epoch: int) -> list[Row]:
-        """The next ``count`` rows of the stream; drawing an epoch again gives the same rows."""
+    def draw(self, count: int, *, rng: np.random.Generator, epoch: int) -> list[Row]:  # noqa: ARG002  # the protocol's
+        """Rows ``epoch * count`` up to ``(epoch + 1) * count`` of the endless stream, whatever was drawn before.
+
+        Going forward reads on; going back to an earlier epoch reads the stream from its beginning.
+        """
+        if epoch < self._epoch:
+            self._rewind()
         while self._epoch < epoch:
-            self._rows = list(islice(self._endless(), count))
+            self._rows = list(islice(self._stream, count))
             self._epoch += 1
         return self._rows
 
@@ -68,14 +72,14 @@ class StreamSource:
         """The first rows of the stream; drawing starts before them all the same."""
         return list(islice(self.dataset, count))
 
+    def _rewind(self) -> None:
+        self._epoch = -1
+        self._stream = self._endless()
+
     def _endless(self) -> Iterator[Row]:
-        while True:
-            if self._stream is None:
-                self._stream = iter(self.dataset)
-            yielded = False
-            for row in self._stream:
-                yielded = True
+        empty = False
+        while not empty:
+            empty = True
+            for row in self.dataset:
+                empty = False
                 yield row
-            self._stream = None
-            if not yielded:
-                return

@@ -50,7 +50,8 @@ def save_vocabularies(folder: Path, *, words: Vocabulary | None, characters: Voc
     """Write what there is to ``vocabulary.json``."""
     present = {"words": words, "characters": characters}
     content = {key: value.items for key, value in present.items() if value is not None}
-    (folder / FILE_NAME).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    # ASCII with escapes: a half of a surrogate pair, which broken corpora hold, has no other form in a file.
+    (folder / FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
 
 
 def load_vocabularies(folder: Path) -> tuple[Vocabulary | None, Vocabulary | None]:

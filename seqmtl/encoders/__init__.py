@@ -1,0 +1,1 @@
+"""Sentences to word states: pretrained transformers, and BiLSTMs over words and characters."""

@@ -1,6 +1,7 @@
 """Pretrained transformers: loading them, and finding their blocks."""
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
@@ -24,13 +25,16 @@ def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrained
     """An encoder with its pretrained weights, from safetensors only, without its pooler.
 
     Raises:
-        EncoderError: when there is no such encoder, or its weights are missing or are a pickle.
+        EncoderError: when there is no such encoder, or its weights are missing, broken, a pickle, or of other shapes.
     """
     try:
         model = AutoModel.from_pretrained(
             locate(pretrained), revision=revision, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )
-    except (OSError, ValueError, KeyError) as error:
+    except RuntimeError:  # transformers has listed the parameters in its log
+        problem = ValueError("its weights do not have the shapes that its config.json describes")
+        raise EncoderError(explain(pretrained, problem)) from None
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise EncoderError(explain(pretrained, error)) from None
     return without_pooler(model)
 

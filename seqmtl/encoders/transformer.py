@@ -20,9 +20,9 @@ Pooling = Literal["first", "mean", "last"]
 class TransformerEncoder(Encoder):
     """Any ``AutoModel`` over windows of pieces.
 
-    With a character model, a projection of each word's spelling is added to the embeddings of its pieces. The projection
-    starts at zero, so the encoder starts as the pretrained one; an uncased encoder learns to see case and affixes
-    in all its layers. This is ours, not from a paper.
+    With a character model, a projection of each word's spelling is added to the embeddings of its pieces. The
+    projection starts at zero, so the encoder starts as the pretrained one; an uncased encoder learns to see case and
+    affixes in all its layers. This is ours, not from a paper.
     """
 
     def __init__(
@@ -41,8 +41,11 @@ class TransformerEncoder(Encoder):
         self.scalar_mix = scalar_mix
         self.characters = characters
         self.out_features: int = model.config.hidden_size
-        embedding_size = model.get_input_embeddings().embedding_dim
-        self.spelling = None if characters is None else SpellingProjection(characters.out_features, embedding_size)
+        embeddings = model.get_input_embeddings()
+        assert isinstance(embeddings, nn.Embedding)
+        self.spelling = (
+            None if characters is None else SpellingProjection(characters.out_features, embeddings.embedding_dim)
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Inputs) -> WordStates:
@@ -67,7 +70,9 @@ class TransformerEncoder(Encoder):
 
     def _embed(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
         """Piece embeddings with the spelling of their words, ``[W, P, D_embedding]``."""
-        assert self.characters is not None and self.spelling is not None and inputs.characters is not None
+        assert self.characters is not None
+        assert self.spelling is not None
+        assert inputs.characters is not None
         embedded = self.model.get_input_embeddings()(pieces.ids)
         spelling = self.spelling(self.characters(inputs.characters))  # [U, D_embedding]
         spelling = nn.functional.pad(spelling, (0, 0, 0, 1))  # row U: the zero vector of special pieces
@@ -95,7 +100,7 @@ class SpellingProjection(nn.Module):
 
 
 def pool(states: Tensor, pieces: PieceInputs, word_mask: Tensor, pooling: Pooling) -> Tensor:
-    """Piece states ``[W, P, D]`` to word states ``[B, T, D]``; a word that stands in two windows is read from its own."""
+    """Piece states ``[W, P, D]`` to word states ``[B, T, D]``; each word is read from the window that owns it."""
     flat = states.flatten(0, 1)  # [W * P, D]
     if pooling == "first":
         return flat[pieces.first]

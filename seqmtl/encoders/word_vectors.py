@@ -1,7 +1,8 @@
 """Pretrained word vectors from GloVe and word2vec text files."""
 
 import gzip
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +14,48 @@ from seqmtl.specs.packages import locate
 def read_vectors(reference: str, *, dim: int, wanted: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (id, vector) for each word of ``wanted`` that a GloVe or word2vec text file holds.
 
-    Each line is a word and ``dim`` numbers with single spaces between; a word2vec header line is skipped; ``.gz`` is read as it is.
+    Each line is a word and ``dim`` numbers with single spaces between; a word2vec header line is skipped; ``.gz`` is
+    read as it is.
 
     Raises:
-        DataError: naming file and line, when a line has another number of values or one that is no number.
+        DataError: naming the file and, for a line with too few values or one that is no number, the line; when the
+            file's vectors do not have ``dim`` values.
     """
     path = Path(locate(reference)).expanduser()
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                parts = line.rstrip("\n").rstrip().split(" ")
-                if number == 1 and len(parts) == 2:
-                    continue
-                # Some words of GloVe hold spaces: the vector is the last ``dim`` fields.
-                word = " ".join(parts[:-dim])
-                if word not in wanted:
-                    if len(parts) <= dim:
-                        raise DataError(f"{path}:{number}: {len(parts) - 1} values, expected encoder.word_dim = {dim}")
-                    continue
-                yield wanted[word], np.array(parts[-dim:], dtype=np.float32)
-    except ValueError as error:
-        raise DataError(f"{path}: a value is not a number: {error}") from None
-    except (OSError, EOFError) as error:
+            yield from _vectors(lines, path, dim=dim, wanted=wanted)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a UTF-8 text file of word vectors: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot read word vectors: {error}; see encoder.vectors in the recipe") from None
+
+
+def _vectors(
+    lines: Iterable[str], path: Path, *, dim: int, wanted: Mapping[str, int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    known_size = False
+    for number, line in enumerate(lines, start=1):
+        parts = line.rstrip().split(" ")
+        if number == 1 and _is_header(parts):
+            continue
+        # Some words of GloVe hold spaces, so the vector is the last ``dim`` fields; but none of its first words does.
+        if len(parts) <= dim or (not known_size and len(parts) != dim + 1):
+            raise DataError(f"{path}:{number}: {len(parts) - 1} values, expected encoder.word_dim = {dim}")
+        known_size = True
+        word = " ".join(parts[:-dim])
+        if word in wanted:
+            yield wanted[word], _numbers(parts[-dim:], f"{path}:{number}")
+
+
+def _is_header(parts: list[str]) -> bool:
+    """Whether a line is word2vec's first: how many words, and how many values each."""
+    return len(parts) == 2 and all(part.isdecimal() for part in parts)
+
+
+def _numbers(values: list[str], place: str) -> np.ndarray:
+    try:
+        return np.array(values, dtype=np.float32)
+    except ValueError as error:
+        raise DataError(f"{place}: a value is not a number: {error}") from None
