@@ -242,7 +242,7 @@ def _person(dice: Dice, *, subject: bool) -> NounPhrase:
         comma = outside(closed.COMMA)
         closing = outside(closed.COMMA)
         return NounPhrase(Phrase((named, comma, role_phrase(dice).node, closing)), Kind.PERSON, heavy=True)
-    if roll <= 54:
+    if roll <= 53:
         kind_of_people = chunk("NP", [closed.THE, closed.adjective(dice.word(lexicon.ADJECTIVES))])
         return NounPhrase(Phrase(kind_of_people), Kind.PERSON, plural=True)
     return role_phrase(dice) if roll <= 61 else common_phrase(dice, Kind.PERSON)
