@@ -1,0 +1,1 @@
+"""Small modules that encoders, sharing schemes and heads are made of."""

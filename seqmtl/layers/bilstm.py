@@ -12,9 +12,10 @@ from seqmtl.layers.dropout import VariationalDropout
 class BiLSTM(nn.Module):
     """One bidirectional LSTM layer (Graves and Schmidhuber 2005), exact under padding without packing.
 
-    Each direction is a plain LSTM; the backward one reads every sequence reversed within its own length. No real word is
-    read after padding in either direction, so padding cannot change it. Packing gives the same numbers, but on a CPU it
-    keeps torch from its fused LSTM: the training step is 1.1 to 3 times slower packed (90 x 18 and 32 x 18 words, 128 to 200 units).
+    Each direction is a plain LSTM; the backward one reads every sequence reversed within its own length. No real word
+    is read after padding in either direction, so padding cannot change it. Packing gives the same numbers, but on a CPU
+    it keeps torch from its fused LSTM: the training step is 1.1 to 3 times slower packed (90 x 18 and 32 x 18 words,
+    128 to 200 units).
     """
 
     def __init__(self, in_features: int, *, width: int) -> None:
@@ -37,7 +38,10 @@ class BiLSTM(nn.Module):
             The states of both directions, forward first; 0 where padded; ``[B, T, 2H]``.
         """
         if states.shape[0] == 0 or states.shape[1] == 0:  # torch refuses an LSTM over nothing
-            return states.new_zeros(*states.shape[:2], 2 * self.forward_lstm.hidden_size)
+            zero = (
+                sum((parameter.sum() for parameter in self.parameters()), start=states.sum()) * 0.0
+            )  # keeps the graph
+            return zero.expand(*states.shape[:2], 2 * self.forward_lstm.hidden_size)
         order = reversal(mask)  # [B, T]
         forth, _ = self.forward_lstm(states)  # [B, T, H]
         back, _ = self.backward_lstm(take(states, order))

@@ -1,0 +1,1 @@
+"""Word states to one feature tensor per task: one file per paper."""
