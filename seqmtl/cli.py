@@ -1,13 +1,13 @@
 """The command line: train, evaluate, predict, inspect."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Table
 
 from seqmtl.errors import SeqMTLError
@@ -32,16 +32,13 @@ def train(
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Train a recipe; the run folder is the checkpoint."""
-    from seqmtl.evaluation import score_table
     from seqmtl.specs.recipe import load_recipe
     from seqmtl.training import train_recipe
 
     console = Console()
     spec, folder = load_recipe(recipe, overrides=overrides)
     out = out or Path("runs") / spec.name
-    scores = train_recipe(spec, out, folder=folder, console=console)
-    for corpus, by_task in scores.items():
-        console.print(score_table(by_task, title=f"{corpus} test"))
+    train_recipe(spec, out, folder=folder, console=console)
     console.print(f"checkpoint, history and curves: {out}", highlight=False)
 
 
@@ -68,13 +65,14 @@ def evaluate(
         for task, score in ours.scores.items():
             console.print(label_table(task, score))
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(scores_to_json(ours.scores), indent=2) + "\n", encoding="utf-8")
     if compare is not None:
         from seqmtl.evaluation import comparison_table
-        from seqmtl.evaluation.evaluator import compare_predictions
+        from seqmtl.training import compare_evaluations
 
         theirs = evaluate_checkpoint(compare, corpus=corpus, split=split, overrides=overrides, console=console)
-        table = compare_predictions(ours.model.tasks, ours.rows, ours.predictions, theirs.predictions)
+        table = compare_evaluations(ours, theirs)
         console.print(comparison_table(table, title=f"{run} against {compare}, {split}"))
 
 
@@ -129,7 +127,7 @@ def schema() -> None:
     """Print the JSON schema of a recipe, with which an editor completes and checks one."""
     from seqmtl.specs.recipe import recipe_schema
 
-    Console().print(Syntax(json.dumps(recipe_schema(), indent=2), "json", background_color="default"))
+    Console().print_json(data=recipe_schema())  # lines of any length: a file that it is sent to is valid JSON
 
 
 def _read(file: Path) -> str:
@@ -143,6 +141,7 @@ def _read(file: Path) -> str:
 
 def main() -> None:
     """Run the command line; an error that a person can mend is one message and exit code 2."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # words are remembered, and a fork would warn
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()

@@ -29,6 +29,7 @@ class Tagger:
 
         Raises:
             CheckpointError: when ``folder`` is no checkpoint, or its parts do not fit.
+            ConfigError: when it has no such task.
         """
         model, indexer = load_checkpoint(folder)
         return cls(model.to(device), indexer, tasks=tasks)  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ class Tagger:
         return documents
 
     def _annotation(self, prediction: Prediction, *, n_words: int) -> Annotation:
-        """A prediction in the terms of documents; a frame's predicates stand in the frame, not in a layer of their own."""
+        """A prediction in the terms of documents; predicates with frames have no layer of their own."""
         spans = {name for name in prediction.tags if self.model.tasks[name].scheme is not None}
         frames = {name: tuple(found) for name, found in prediction.found_frames.items()}
         in_frames = {self.model.tasks[name].spec.predicates for name in frames}

@@ -87,7 +87,7 @@ def at_home(spec: CorpusSpec, folder: Path) -> CorpusSpec:
     """``spec`` with its local path made absolute, so that it no longer depends on ``folder``."""
     if isinstance(spec, FileCorpus):
         return spec.model_copy(update={"path": str((folder / Path(spec.path).expanduser()).resolve())})
-    if isinstance(spec, HubCorpus) and spec.is_local:
+    if isinstance(spec, HubCorpus) and spec.is_local():
         return spec.model_copy(update={"dataset": str((folder / Path(spec.dataset).expanduser()).resolve())})
     return spec
 

@@ -13,6 +13,7 @@ from seqmtl.batch import Inputs
 from seqmtl.data.batching import cut_batches
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import Row, Task
+from seqmtl.errors import ConfigError, nearest
 from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import Frame, Scheme, convert, repaired
 from seqmtl.modeling import Roles, SeqMTLModel
@@ -42,7 +43,14 @@ class Annotator:
     """Annotates sentences with a model, each sentence encoded once whatever the number of tasks and predicates."""
 
     def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
-        """Annotate with ``tasks``; None: all of the model's."""
+        """Annotate with ``tasks``; None: all of the model's.
+
+        Raises:
+            ConfigError: when the model has no such task.
+        """
+        for name in tasks or ():
+            if name not in model.tasks:
+                raise ConfigError(f"the model has no task {name!r}; {nearest(name, model.tasks)}")
         self.model = model
         self.indexer = indexer
         self.tasks = list(model.tasks) if tasks is None else list(tasks)
@@ -87,9 +95,10 @@ class Annotator:
         """Frames of the given predicates, and of the found ones, per sentence; both kinds are labelled in one pass."""
         task = self.model.tasks[name]
         finder = task.spec.predicates
-        mine = [[] for _ in rows] if finder is None else found[finder]
+        mine: list[list[int]] = [[] for _ in rows] if finder is None else found[finder]
         given = [_gold_predicates(row) for row in rows]
-        pairs = [(b, word) for b in range(len(rows)) for word in sorted({*(given[b] or []), *mine[b]})]
+        wanted: list[set[int]] = [{*(given[b] or []), *mine[b]} for b in range(len(rows))]
+        pairs = [(b, word) for b, words in enumerate(wanted) for word in sorted(words)]
         which = torch.tensor(pairs, dtype=torch.long, device=features.device).reshape(-1, 2)
         labelled = self.model.decode(name, features, inputs.word_mask, predicates=which)
         assert isinstance(labelled, Roles)
@@ -108,7 +117,7 @@ def annotate(
     *,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     part: tuple[int, int] = (0, 1),
-    advance: Callable[[int], None] = lambda sentences: None,
+    advance: Callable[[int], object] = int,
 ) -> Iterator[tuple[int, Prediction]]:
     """Annotate rows in length-sorted batches.
 

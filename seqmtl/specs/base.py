@@ -62,7 +62,7 @@ def _walk(spec: type[BaseModel], data: Any, loc: tuple[int | str, ...]) -> tuple
         if last:
             break
         owner = _field(owner, str(part))
-        data = data[part] if present else None
+        data = data[part] if present else None  # type: ignore[index]  # a mapping or a list, as `present` says
     return keys, owner
 
 

@@ -10,7 +10,7 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class CharacterSpec(Spec):
-    """A word's spelling as a vector: a convolution (Ma and Hovy 2016) or a BiLSTM (Lample et al. 2016) over its characters."""
+    """A word's spelling as a vector, by a convolution (Ma and Hovy 2016) or a BiLSTM (Lample et al. 2016)."""
 
     kind: Literal["cnn", "bilstm"] = "cnn"
     dim: int = Field(default=32, ge=1, description="size of a character embedding")
@@ -23,7 +23,7 @@ class CharacterSpec(Spec):
 class TransformerEncoderSpec(Spec):
     """Any pretrained ``AutoModel``, its sub-word states pooled to words.
 
-    ``pretrained`` is a hub id, a folder, or ``package:NAME/FOLDER`` for weights that an installed Python package carries.
+    ``pretrained`` is a hub id, a folder, or ``package:NAME/FOLDER`` for weights inside an installed Python package.
     """
 
     kind: Literal["transformer"]

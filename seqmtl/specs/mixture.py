@@ -33,7 +33,10 @@ class TemperatureSpec(Spec):
 
 
 class AnnealedSpec(Spec):
-    """Corpora in proportion to ``size ** alpha``, alpha falling linearly from ``start`` to ``end`` over the epochs (Stickland and Murray 2019)."""
+    """Corpora in proportion to ``size ** alpha``, alpha falling linearly from ``start`` to ``end`` over the epochs.
+
+    Annealed sampling of Stickland and Murray (2019).
+    """
 
     kind: Literal["annealed"]
     start: float = Field(default=1.0, ge=0.0)

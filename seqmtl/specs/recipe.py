@@ -18,10 +18,19 @@ from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
-# Names that torch.nn.ModuleDict has for itself: a head of that name would hide a method, or be refused by torch.
+# Attributes of torch.nn.ModuleDict: a head of that name would hide one, or be refused by torch.
 RESERVED_NAMES = frozenset(
-    ("clear", "copy", "forward", "get", "items", "keys", "pop", "popitem", "train", "training", "type", "update", "values", "eval", "half", "float", "double", "cpu", "cuda", "to", "apply", "children", "modules", "parameters")
-)  # fmt: skip
+    """
+    add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
+    extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu items keys
+    load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters pop
+    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
+    train training type update values xpu zero_grad
+    """.split()
+)
 
 
 def task_name(name: str) -> str:
@@ -39,8 +48,8 @@ TaskName = Annotated[str, AfterValidator(task_name)]
 class RecipeSpec(Spec):
     """A complete run: what to learn, from which corpora, with which model, and how.
 
-    ``corpora`` maps a name to a corpus spec, or to ``{use: NAME}`` for one of the shipped ``tasks/corpora`` (keys beside
-    ``use`` override it). ``evaluate_on`` names the corpora whose dev and test splits are scored; null means all.
+    ``corpora`` maps a name to a corpus spec, or to ``{use: NAME}`` for one of the shipped ``tasks/corpora`` (keys
+    beside ``use`` override it). ``evaluate_on`` names the corpora whose dev and test splits are scored; null means all.
     """
 
     name: str

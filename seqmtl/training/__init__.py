@@ -1,5 +1,5 @@
 """Training: from a recipe to a run folder, which is the checkpoint."""
 
-from seqmtl.training.run import Evaluation, evaluate_checkpoint, train_recipe
+from seqmtl.training.run import Evaluation, compare_evaluations, evaluate_checkpoint, train_recipe
 
-__all__ = ["Evaluation", "evaluate_checkpoint", "train_recipe"]
+__all__ = ["Evaluation", "compare_evaluations", "evaluate_checkpoint", "train_recipe"]

@@ -14,7 +14,7 @@ HISTORY, CURVES = "history.jsonl", "training.png"
 
 
 class History:
-    """Appends one JSON object per event to ``history.jsonl``: kind ``train`` every few steps, ``dev`` per evaluation."""
+    """Appends a JSON object per event to ``history.jsonl``: ``train`` every few steps, ``dev`` per evaluation."""
 
     def __init__(self, folder: Path) -> None:
         """Start an empty history in ``folder``."""

@@ -51,6 +51,8 @@ def train(
     main = accelerator.is_main_process
     out.mkdir(parents=True, exist_ok=True)
     history = History(out) if main else None
+    if accelerator.process_index > 0:  # otherwise all processes would draw the same dropout masks
+        torch.manual_seed(spec.seed + accelerator.process_index)
 
     mixture = Mixture(prepared.train, prepared.recipe.mixture, seed=spec.seed, epochs=spec.epochs)
     stream = BatchStream(
@@ -127,6 +129,7 @@ def train(
             if spec.save_best_per_task and main:
                 for task in selection.improved(flat):
                     save_checkpoint(out / "best" / task, model, prepared.indexer)
+                    save_recipe(out / "best" / task, prepared.recipe)
             if selection.update(flat, epoch) and main:
                 save_checkpoint(out, model, prepared.indexer)
             accelerator.wait_for_everyone()
@@ -137,6 +140,8 @@ def train(
     best, _ = load_checkpoint(out)  # on every process
     annotator = Annotator(best.to(accelerator.device), prepared.indexer)
     test = evaluate(annotator, tasks, prepared.test, console=console, accelerator=accelerator, split="test")
+    for corpus, by_task in test.items():
+        console.print(score_table(by_task, title=f"{corpus} test"))
     if history:
         history.plot()
         save_recipe(out, prepared.recipe)

@@ -15,15 +15,17 @@ from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.training import TrainingSpec
 
 NO_DECAY_MODULES = (ScalarMix, nn.LayerNorm, nn.Embedding)
+NO_DECAY_NAMES = ("bias", "start", "end")  # vectors, though K decoders make them matrices
 
 
 def build_optimizer(model: SeqMTLModel, spec: TrainingSpec) -> AdamW:
     """AdamW over named groups: a learning rate per room, falling down the transformer's layers, decay where it belongs.
 
-    Weight decay spares biases, norms, embeddings and mixing scalars: every parameter that is no matrix, and the modules
-    of ``NO_DECAY_MODULES``.
+    Weight decay spares biases, norms, embeddings and mixing scalars: every parameter that is no matrix, and those of
+    ``NO_DECAY_NAMES`` and ``NO_DECAY_MODULES``.
     """
     undecayed = {id(p) for m in model.modules() if isinstance(m, NO_DECAY_MODULES) for p in m.parameters(recurse=False)}
+    undecayed |= {id(p) for name, p in model.named_parameters() if name.split(".")[-1] in NO_DECAY_NAMES}
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for room, rate, parameter in _rated(model, spec):
         decayed = parameter.ndim > 1 and id(parameter) not in undecayed

@@ -40,7 +40,8 @@ class Prepared:
         indexer: sentences to tensors.
         model: new, on the CPU.
         train: where training rows come from, per corpus.
-        dev, test: rows to be scored, per corpus; a corpus without the split is left out.
+        dev, test: rows to be scored, per corpus; a corpus without the split, or without any task's layer in it, is
+            left out.
     """
 
     recipe: RecipeSpec
@@ -64,6 +65,7 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
         EncoderError: when the encoder cannot be loaded.
     """
     seed_everything(recipe.training.seed)
+    backbone = _backbone_config(recipe)  # first, because a misspelt encoder should not wait for large corpora
     recipe = resolved(recipe, folder=folder)
     corpora = load_corpora(recipe)
     check_layers(recipe, corpora)
@@ -75,10 +77,10 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
     scored = {
         name: corpus for name, corpus in corpora.items() if recipe.evaluate_on is None or name in recipe.evaluate_on
     }
-    dev, test = _split(scored, "dev"), _split(scored, "test")
+    dev, test = _split(scored, "dev", tasks), _split(scored, "test", tasks)
     check_labels(tasks, dev, split="dev")
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
-    indexer = new_indexer(recipe.encoder, backbone=_backbone_config(recipe), sentences=sentences)
+    indexer = new_indexer(recipe.encoder, backbone=backbone, sentences=sentences)
     model = SeqMTLModel.from_encoder(recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=_sizes(indexer))
     _set_class_weights(model, samples)
     if isinstance(recipe.encoder, BiLSTMEncoderSpec) and recipe.encoder.vectors:
@@ -137,9 +139,10 @@ def check_labels(tasks: Sequence[Task], splits: Mapping[str, Sequence[Row]], *, 
             if missing:
                 shown = ", ".join(f"{label!r} ({count} x)" for label, count in sorted(missing.items())[:5])
                 raise LabelError(
-                    f"task {task.name!r}: the {split} split of {corpus!r} has {len(missing)} label(s) that training has "
-                    f"not seen: {shown}; {nearest(next(iter(missing)), task.labels.labels)}\n"
-                    f"mend the corpus, or set tasks.{task.name}.unseen_labels=allow: they then count as errors of the model"
+                    f"task {task.name!r}: the {split} split of {corpus!r} has {len(missing)} label(s) that training "
+                    f"has not seen: {shown}; {nearest(next(iter(missing)), task.labels.labels)}\n"
+                    f"mend the corpus, or set tasks.{task.name}.unseen_labels=allow: "
+                    "they then count as errors of the model"
                 )
 
 
@@ -160,8 +163,18 @@ def _rows_for(chosen: Sequence[str] | None, samples: Mapping[str, Sequence[Row]]
     return [row for name, rows in samples.items() if chosen is None or name in chosen for row in rows]
 
 
-def _split(corpora: Mapping[str, Corpus], split: str) -> dict[str, list[Row]]:
-    return {name: list(corpus.splits[split]) for name, corpus in corpora.items() if split in corpus.splits}  # type: ignore[arg-type]
+def _split(corpora: Mapping[str, Corpus], split: str, tasks: Sequence[Task]) -> dict[str, list[Row]]:
+    """The rows of a split, per corpus; a corpus on which no task can be scored is left out."""
+    rows: dict[str, list[Row]] = {
+        name: list(corpus.splits[split])  # type: ignore[arg-type]  # its rows are dictionaries
+        for name, corpus in corpora.items()
+        if split in corpus.splits
+    }
+    return {
+        name: found
+        for name, found in rows.items()
+        if any(task.carried_by(row, corpus=name) for task in tasks for row in found)
+    }
 
 
 def _backbone_config(recipe: RecipeSpec) -> PreTrainedConfig | None:
@@ -209,7 +222,9 @@ def _named_weights(task: Task, given: Mapping[str, float]) -> list[float]:
 
 def _load_vectors(model: SeqMTLModel, indexer: Indexer, spec: BiLSTMEncoderSpec) -> None:
     """Overwrite the embeddings of the words that the vector file holds."""
-    assert spec.vectors is not None and indexer.words is not None and isinstance(model.encoder, BiLSTMEncoder)
+    assert spec.vectors is not None
+    assert indexer.words is not None
+    assert isinstance(model.encoder, BiLSTMEncoder)
     weight = model.encoder.embedding.weight.data
     for number, vector in read_vectors(spec.vectors, dim=spec.word_dim, wanted=indexer.words.vocabulary.ids):
         weight[number] = torch.from_numpy(vector)
