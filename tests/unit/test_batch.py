@@ -1,0 +1,53 @@
+"""Batches move to a device as a whole."""
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from seqmtl.batch import Batch, CharacterInputs, FrameTargets, Inputs, Movable, PieceInputs, TokenTargets
+
+
+def whole_batch() -> Batch:
+    ones = torch.ones(1, 1, dtype=torch.long)
+    return Batch(
+        Inputs(
+            word_mask=ones.bool(),
+            word_ids=ones,
+            pieces=PieceInputs(ones, ones.bool(), ones, ones.bool(), ones, ones),
+            characters=CharacterInputs(ones, ones[0], ones),
+        ),
+        {"pos": TokenTargets(ones[0], ones), "srl": FrameTargets(ones.expand(1, 2), ones)},
+        ones[0],
+    )
+
+
+def tensors(value: object) -> list[Tensor]:
+    """Every tensor inside, found without the code that is tested."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in tensors(item)]
+    assert isinstance(value, Movable)
+    return [tensor for field in fields(value) for tensor in tensors(getattr(value, field.name))]  # type: ignore[arg-type]
+
+
+def test_every_tensor_moves():
+    batch = whole_batch()
+    moved = batch.to("meta")
+    assert len(tensors(moved)) == len(tensors(batch)) == 16
+    assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
+
+
+def test_the_batch_itself_stays_where_it_is():
+    batch = whole_batch()
+    batch.to("meta")
+    assert {tensor.device.type for tensor in tensors(batch)} == {"cpu"}
+
+
+def test_parts_that_an_encoder_does_not_need_stay_none():
+    moved = Inputs(word_mask=torch.ones(1, 1, dtype=torch.bool)).to("meta")
+    assert moved.word_mask.is_meta
+    assert moved.word_ids is None
+    assert moved.pieces is None
+    assert moved.characters is None
