@@ -6,7 +6,7 @@ K decoders, B sentences, R rows that carry the layer, T words, H features, L lab
 import torch
 from torch import Tensor, nn
 
-from seqmtl.batch import TokenTargets
+from seqmtl.batch import IGNORED, TokenTargets
 from seqmtl.heads.base import HeadLoss
 from seqmtl.heads.token import TokenHead
 from seqmtl.kernels.crf import log_partition, path_score, viterbi
@@ -45,6 +45,10 @@ class CRFHead(TokenHead):
         """Small uniform transition scores."""
         for parameter in (self.transitions, self.start, self.end):
             nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def is_empty(self, targets: TokenTargets) -> bool:
+        """Whether no row of the batch, or no word of its rows, carries the layer."""
+        return not bool((targets.labels != IGNORED).any())  # a chain needs a word, where a sum of no words is 0
 
     def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:
         """Negative log-likelihood of the gold sequences; ``count`` is their words, so that it weighs like a softmax."""

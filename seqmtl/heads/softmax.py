@@ -44,13 +44,13 @@ class SoftmaxHead(TokenHead):
         weights = torch.ones(labels) if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights)  # persistent: transformers leaves other buffers as garbage
 
-    def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:
+    def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:  # noqa: ARG002
         """Weighted cross-entropy over the words of the rows that carry the layer."""
         scores = self.scores(features[targets.rows])  # [K, R, T, L]
         total = word_cross_entropy(scores, targets.labels, self.class_weights, self.label_smoothing)
         return HeadLoss(total, (targets.labels != IGNORED).sum().to(total.dtype))
 
-    def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:
+    def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:  # noqa: ARG002
         """The best label of each word, or the best allowed sequence."""
         if self.structure is None:
             return scores.argmax(dim=-1).masked_fill(~mask, 0)

@@ -20,8 +20,8 @@ class SRLHead(Head[FrameTargets]):
     """Roles as BIO tags over words, for every predicate, conditioned in the head (METHODS.md section 8, mode 2).
 
     Word t as seen by predicate p is ``gelu(W h_t + V h_p + e(t - p))``: both projections are computed once per sentence
-    and only added up per predicate; ``e`` embeds the clipped distance, its entry 0 being the predicate indicator of He et
-    al. (2017). A small contextualiser reads these states for every predicate at once, and K decoders score the labels.
+    and only added up per predicate; ``e`` embeds the clipped distance, its entry 0 being the predicate indicator of He
+    et al. (2017). A small contextualiser reads these states for every predicate at once, K decoders score the labels.
     """
 
     def __init__(

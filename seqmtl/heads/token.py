@@ -26,7 +26,7 @@ class TokenHead(Head[TokenTargets]):
         return self.scorer.outer.weight.shape[0]
 
     def is_empty(self, targets: TokenTargets) -> bool:
-        """Whether no row of the batch, or no word of its rows, carries the layer."""
+        """Whether no row of the batch carries the layer."""
         return targets.labels.numel() == 0
 
     def scores(self, features: Tensor) -> Tensor:

@@ -18,17 +18,19 @@ def structured_viterbi(log_probs: Tensor, mask: Tensor, structure: TagStructure)
 
     Args:
         log_probs: log-probabilities, [B, T, L].
-        mask: [B, T] bool, True = real word; right-padded; a sentence without words is legal.
+        mask: [B, T] bool, True = real word; right-padded; a sentence, or a batch, without words is legal.
         structure: which label may start, end, and follow which.
 
     Returns:
         Label ids, [B, T] long, 0 where padded.
     """
+    labels = torch.zeros_like(mask, dtype=torch.long)  # [B, T]
+    if not labels.shape[1]:
+        return labels
     sources = _sources(structure).to(log_probs.device)  # [2, L]
     ends = torch.tensor(structure.ends, device=log_probs.device)  # [L]
     best, best_ends = _prefix_scores(log_probs, mask, structure, sources, ends)  # [T, B, L + 2], T x [B]
     size = len(ends)
-    labels = torch.zeros_like(mask, dtype=torch.long)  # [B, T]
     current = best[-1, :, :size].masked_fill(~ends, -torch.inf).argmax(1)  # [B]
     labels[:, -1] = current
     for t in range(len(best) - 1, 0, -1):

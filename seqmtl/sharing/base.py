@@ -47,7 +47,7 @@ class Sharing(nn.Module, ABC):
     def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
         """Features for ``tasks`` from word states ``[B, T, D]`` under ``mask`` ``[B, T]``."""
 
-    def task_parameters(self, task: str) -> list[nn.Parameter]:
+    def task_parameters(self, task: str) -> list[nn.Parameter]:  # noqa: ARG002  # schemes with towers read it
         """The parameters that only ``task`` uses; they rest when a step has no row for it."""
         return []
 
