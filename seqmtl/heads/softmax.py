@@ -81,7 +81,7 @@ def word_cross_entropy(scores: Tensor, labels: Tensor, class_weights: Tensor | N
     losses = F.cross_entropy(
         scores.float().flatten(0, 2),  # [K * R * T, L]
         labels.expand(decoders, -1, -1).flatten(),
-        weight=class_weights,
+        weight=None if class_weights is None else class_weights.float(),
         label_smoothing=label_smoothing,
         ignore_index=IGNORED,
         reduction="none",

@@ -47,6 +47,12 @@ def test_smoothing_and_weights_by_hand():
     torch.testing.assert_close(word_cross_entropy(scores, labels, weights, smoothing)[0], expected)
 
 
+def test_a_model_in_half_precision_has_a_loss_in_single_precision():
+    head, features = SoftmaxHead(6, 4, class_weights=(1.0, 2.0, 1.0, 1.0)).bfloat16(), torch.randn(3, 5, 6)
+    loss = head(features.bfloat16(), MASK, TokenTargets(torch.tensor([0]), torch.tensor([[0, 1, 2, 3, 0]])))
+    assert loss.total.dtype == torch.float32
+
+
 def test_rows_that_do_not_carry_the_layer_get_no_gradient():
     head, features = SoftmaxHead(6, 4), torch.randn(3, 5, 6, requires_grad=True)
     head(features, MASK, TokenTargets(torch.tensor([1]), torch.tensor([[0, 1, 2, IGNORED, IGNORED]]))).total.backward()

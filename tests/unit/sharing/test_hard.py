@@ -1,0 +1,75 @@
+"""Hard parameter sharing: METHODS.md section 1.1."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqmtl.batch import TokenTargets
+from seqmtl.heads.softmax import SoftmaxHead
+from seqmtl.layers.bilstm import BiLSTMStack
+from seqmtl.sharing.hard import HardSharing
+
+TASKS = ("a", "b", "c")
+MASK = torch.arange(5) < torch.tensor([5, 2])[:, None]
+
+
+def tower() -> BiLSTMStack:
+    return BiLSTMStack(4, width=6, layers=2, dropout=0.0)
+
+
+@pytest.fixture
+def shared() -> HardSharing:
+    return HardSharing(4, tower=tower())
+
+
+@pytest.fixture
+def heads() -> dict[str, SoftmaxHead]:
+    return {task: SoftmaxHead(6, 3) for task in TASKS}
+
+
+def loss_of(shared: HardSharing, heads: dict[str, SoftmaxHead], task: str, states: Tensor) -> Tensor:
+    features = shared(states, MASK, TASKS).features[task]
+    targets = TokenTargets(torch.tensor([0]), torch.tensor([[TASKS.index(task), 1, 2, 0, 1]]))
+    return heads[task](features, MASK, targets).mean().sum()
+
+
+def test_hs1_the_gradient_of_the_summed_loss_is_the_sum_of_the_tasks_gradients(shared, heads):
+    states, parameters = torch.randn(2, 5, 4), list(shared.parameters())
+    summed = torch.stack([loss_of(shared, heads, task, states) for task in TASKS]).sum()
+    joint = torch.autograd.grad(summed, parameters)
+    each = [torch.autograd.grad(loss_of(shared, heads, task, states), parameters) for task in TASKS]
+    for together, apart in zip(joint, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(together, torch.stack(apart).sum(dim=0), atol=1e-6, rtol=1e-5)
+        assert together.any()
+
+
+def test_hs2_a_batch_of_one_task_leaves_the_other_heads_without_gradient(shared, heads):
+    loss_of(shared, heads, "b", torch.randn(2, 5, 4)).backward()
+    assert all(p.grad is None for task in ("a", "c") for p in heads[task].parameters())
+    assert all(p.grad is not None and p.grad.any() for p in (*heads["b"].parameters(), *shared.parameters()))
+
+
+def test_all_tasks_read_one_tensor(shared):
+    features = shared(torch.randn(2, 5, 4), MASK, TASKS).features
+    assert list(features) == list(TASKS)
+    assert all(features[task] is features["a"] for task in TASKS)
+
+
+def test_m_1_is_the_single_task_model_bit_for_bit(shared, heads):
+    states = torch.randn(2, 5, 4)
+    alone = nn.Sequential(heads["a"].scorer)(shared.tower(states, MASK))
+    assert torch.equal(heads["a"].scores(shared(states, MASK, ("a",)).features["a"]), alone)
+
+
+def test_without_a_tower_features_are_the_word_states():
+    plain, states = HardSharing(4, tower=None), torch.randn(2, 5, 4)
+    output = plain(states, MASK, TASKS)
+    assert plain.out_features == 4
+    assert not list(plain.parameters())
+    assert output.features["c"] is states
+    assert not output.penalties
+
+
+def test_nothing_belongs_to_one_task_and_nothing_is_learned_about_tasks(shared):
+    assert shared.task_parameters("a") == []
+    assert not shared.coupling().tables
