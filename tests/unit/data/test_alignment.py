@@ -1,5 +1,7 @@
 """Windows: ownership is a partition, nothing overflows, nothing is lost."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def test_each_window_fits_and_owns_some_of_its_own_words(case: tuple[list[int], 
 def test_windows_are_as_long_as_fits_and_share_no_more_than_the_overlap(case: tuple[list[int], int, int]):
     counts, capacity, overlap = case
     cut = windows(counts, capacity=capacity, overlap=overlap)
-    for window, following in zip(cut, cut[1:], strict=False):
+    for window, following in pairwise(cut):
         assert sum(counts[window.start : window.stop + 1]) > capacity
         assert window.start < following.start <= window.stop < following.stop
         assert sum(counts[following.start : window.stop]) <= min(overlap, capacity // 2)
@@ -48,7 +50,7 @@ def test_windows_are_as_long_as_fits_and_share_no_more_than_the_overlap(case: tu
 def test_words_of_one_piece_share_the_whole_overlap_and_have_context_on_both_sides(capacity: int, overlap: int, n: int):
     shared = min(overlap, capacity // 2)
     cut = windows([1] * n, capacity=capacity, overlap=overlap)
-    for window, following in zip(cut, cut[1:], strict=False):
+    for window, following in pairwise(cut):
         assert window.stop - following.start == shared
     for window in cut:
         if window.start > 0:
