@@ -1,0 +1,79 @@
+"""Train ``ewt_hard`` on EWT several times and report the mean test scores.
+
+    python scripts/reproduce_ewt.py                                # first 4,000 train rows, 3 epochs, seeds 1 2 3
+    python scripts/reproduce_ewt.py --rows 0 --seeds 1             # the full training set
+    python scripts/reproduce_ewt.py --split dev                    # while choosing hyper-parameters: dev only
+
+Each run is a folder under ``--out``; a run that is finished is not trained again. Words per second are those of the last
+training epoch, and of tagging all layers of the test sentences in one go.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from _benchmark import RESULTS, machine, write_section
+from rich.console import Console
+
+from seqmtl import evaluate_checkpoint, train_recipe
+
+SHOWN = {"upos": "accuracy", "chunk": "f1", "ner": "f1", "srl": "srl_f1_official", "predicate": "f1"}
+
+
+def one_run(recipe: str, out: Path, *, rows: int, seed: int, split: str, overrides: list[str]) -> dict[str, float]:
+    """Train into ``out`` unless that is done; return scores in percent and words per second."""
+    result = out / f"scores-{split}.json"
+    if result.exists():
+        return json.loads(result.read_text(encoding="utf-8"))
+    limit = [f"corpora.ewt.limit={{train: {rows}}}"] if rows else []
+    if not (out / "metrics.json").exists():
+        train_recipe(recipe, out, overrides=[*limit, f"training.seed={seed}", *overrides], console=Console())
+    evaluation = evaluate_checkpoint(out, corpus="ewt", split=split)
+    scores = {task: 100 * evaluation.scores[task].values[key] for task, key in SHOWN.items()}
+    events = [json.loads(line) for line in (out / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    scores["train words/s"] = [event["words_per_second"] for event in events if event["kind"] == "dev"][-1]
+    scores["tagging words/s"] = sum(len(row["tokens"]) for row in evaluation.rows) / evaluation.seconds
+    result.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    return scores
+
+
+def main() -> None:
+    """Run all seeds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="ewt_hard")
+    parser.add_argument("--rows", type=int, default=4000, help="first n training rows; 0: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--out", type=Path, default=Path("runs/reproduce_ewt"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    name = f"{arguments.recipe}-{arguments.rows or 'all'}"
+    runs = [
+        one_run(
+            arguments.recipe,
+            arguments.out / f"{name}-seed{seed}",
+            rows=arguments.rows,
+            seed=seed,
+            split=arguments.split,
+            overrides=arguments.overrides,
+        )
+        for seed in arguments.seeds
+    ]
+    lines = [f"| {arguments.recipe}, {arguments.rows or 'all'} rows, {arguments.split} | mean | sd |", "|---|--:|--:|"]
+    for key in runs[0]:
+        values = [run[key] for run in runs]
+        lines.append(f"| {key} | {mean(values):.2f} | {stdev(values) if len(values) > 1 else 0.0:.2f} |")
+    print("\n".join(lines))
+    if arguments.markdown:
+        described = ", ".join(f"{key}: {value}" for key, value in machine().items())
+        command = f"`python scripts/reproduce_ewt.py --rows {arguments.rows} --seeds {' '.join(map(str, arguments.seeds))}`"
+        write_section(RESULTS, f"reproduce_{name}", [command, "", *lines, "", described])
+    print(json.dumps({"benchmark": f"reproduce_{name}", "machine": machine(), "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()
