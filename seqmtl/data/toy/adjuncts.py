@@ -79,7 +79,7 @@ def _in_year(dice: Dice, tense: Tense) -> Phrase:
     return prepositional("in", Phrase(chunk("NP", [_year(dice, tense)])))
 
 
-def _of_day(dice: Dice, tense: Tense) -> Phrase:
+def _of_day(dice: Dice, _: Tense) -> Phrase:
     part = closed.noun(dice.pick(_PARTS_OF_DAY))
     if dice.chance(0.5):
         return prepositional("in", Phrase(chunk("NP", [closed.THE, part])))
@@ -97,7 +97,7 @@ def _relative(dice: Dice, tense: Tense) -> Phrase:
     return Phrase(chunk("NP", [closed.adjective("last" if tense is Tense.PAST else "next"), unit]))
 
 
-def _around_event(dice: Dice, tense: Tense) -> Phrase:
+def _around_event(dice: Dice, _: Tense) -> Phrase:
     """``before the meeting``: the same words open clauses, where they are subordinators."""
     event = closed.noun(dice.word(lexicon.EVENTS))
     return prepositional(dice.pick(("before", "after", "during")), Phrase(chunk("NP", [closed.THE, event])))

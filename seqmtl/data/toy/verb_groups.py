@@ -190,7 +190,8 @@ def _inflect(
         case _Form.GERUND:
             return Token(verb.gerund, upos, "VBG")
         case _Form.FINITE:
-            assert agreement is not None and tense is not Tense.MODAL
+            assert agreement is not None
+            assert tense is not Tense.MODAL
             return _finite(verb, tense, agreement, upos)
 
 

@@ -334,7 +334,7 @@ def frames_for_object(obj: Kind, patterns: Iterable[Pattern]) -> Mapping[Pattern
 
 def frames_of(patterns: Iterable[Pattern]) -> Mapping[Pattern, WordList[VerbFrame]]:
     """All frames by pattern."""
-    return _grouped(patterns, lambda frame: True)
+    return _grouped(patterns, lambda _: True)
 
 
 def _grouped(patterns: Iterable[Pattern], keep: Callable[[VerbFrame], bool]) -> Mapping[Pattern, WordList[VerbFrame]]:
