@@ -3,15 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from safetensors import SafetensorError
 
-from seqmtl.configuration import FORMAT_VERSION, SeqMTLConfig
+from seqmtl.configuration import FORMAT_VERSION, SeqMTLConfig, inventory_sizes
 from seqmtl.data.indexers import load_indexer
 from seqmtl.data.indexing import Indexer
-from seqmtl.errors import CheckpointError
+from seqmtl.errors import CheckpointError, EncoderError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 
@@ -33,19 +33,37 @@ def load_checkpoint(folder: str | Path) -> tuple[SeqMTLModel, Indexer]:
     """
     folder = Path(folder)
     config = load_config(folder)
+    model = _load_model(folder, config)
     try:
-        model, report = SeqMTLModel.from_pretrained(
-            folder, config=config, use_safetensors=True, output_loading_info=True, local_files_only=True
+        indexer = load_indexer(config.encoder_spec, backbone=config.backbone_config, folder=folder)
+    except EncoderError as error:
+        raise CheckpointError(f"{folder}: the checkpoint's own tokenizer is missing or broken: {error}") from None
+    found = inventory_sizes(indexer)
+    if found != config.sizes:
+        raise CheckpointError(f"{folder}: vocabulary.json does not fit config.json: {found}, expected {config.sizes}")
+    return model.eval(), indexer
+
+
+def _load_model(folder: Path, config: SeqMTLConfig) -> SeqMTLModel:
+    """Load the weights and hold them to the configuration, key by key."""
+    try:
+        loaded = SeqMTLModel.from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are reported below, by name
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise CheckpointError(f"{folder}: cannot load the weights: {lines[0]}") from None
+        raise CheckpointError(f"{folder}: cannot load model.safetensors: {lines[0]}") from None
+    model, report = cast("tuple[SeqMTLModel, dict[str, Any]]", loaded)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(kind):
             keys = ", ".join(map(str, sorted(report[kind])[:5]))
             raise CheckpointError(f"{folder}: the weights do not fit config.json: {kind.replace('_', ' ')}: {keys}")
-    indexer = load_indexer(config.encoder_spec, backbone=config.backbone_config, folder=folder)
-    return model.eval(), indexer
+    return model
 
 
 def load_config(folder: Path) -> SeqMTLConfig:
@@ -61,13 +79,13 @@ def load_config(folder: Path) -> SeqMTLConfig:
         raise CheckpointError(f"{folder}: not a checkpoint: it has no config.json; give the folder of a run") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
-    if content.get("model_type") != SeqMTLConfig.model_type:
+    kind = content.get("model_type") if isinstance(content, dict) else None
+    if kind != SeqMTLConfig.model_type:
+        raise CheckpointError(f"{path}: model_type is {kind!r}, not 'seqmtl'; a plain encoder is named in a recipe")
+    version = content.get("format_version", 0)
+    if version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: model_type is {content.get('model_type')!r}, not 'seqmtl'; a plain encoder is named in a recipe"
-        )
-    if content.get("format_version", 0) > FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: format {content['format_version']} is newer than {FORMAT_VERSION}, which this release reads; upgrade"
+            f"{path}: format {version} is newer than {FORMAT_VERSION}, which this release reads; upgrade"
         )
     return SeqMTLConfig.from_pretrained(folder)
 

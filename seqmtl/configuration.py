@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from transformers import AutoConfig, PreTrainedConfig
 
+from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError
@@ -107,3 +108,11 @@ class SeqMTLConfig(PreTrainedConfig):
             return AutoConfig.for_model(values.pop("model_type"), **values)
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"config.json: 'backbone' does not describe a known encoder: {error}") from None
+
+
+def inventory_sizes(indexer: Indexer) -> InventorySizes:
+    """The sizes of the vocabularies with which ``indexer`` reads."""
+    return InventorySizes(
+        words=len(indexer.words.vocabulary) if indexer.words else 0,
+        characters=len(indexer.characters.vocabulary) if indexer.characters else 0,
+    )

@@ -59,6 +59,7 @@ class SeqMTLModel(PreTrainedModel):
     def __init__(self, config: SeqMTLConfig) -> None:
         """Build the model that ``config`` describes, with random weights."""
         super().__init__(config)
+        self._constructed = False
         backbone = config.backbone_config
         self.tasks: dict[str, Task] = {task.name: task for task in config.task_list}
         self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
@@ -77,6 +78,7 @@ class SeqMTLModel(PreTrainedModel):
             }
         )
         self.post_init()
+        self._constructed = True
 
     @classmethod
     def from_encoder(
@@ -201,11 +203,14 @@ class SeqMTLModel(PreTrainedModel):
         return finder
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Leave every module as its own constructor made it.
+        """Let a module initialise what a loaded checkpoint lacks, which is memory that nobody wrote.
 
-        Our layers initialise themselves (with ``torch.nn.init`` only), the backbone by its own class; a second pass here
-        would overwrite CRF transitions and mixing scalars, and loaded parameters with them.
+        In the constructor there is nothing to do: our modules have initialised themselves, the backbone by its own
+        class. Resets write with ``torch.nn.init`` only, which transformers keeps from parameters that were loaded.
         """
+        reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+        if self._constructed and reset is not None:
+            reset()
 
 
 def decode_roles(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:

@@ -6,7 +6,7 @@ K decoders, B sentences, R rows that carry the layer, T words, H features, L lab
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmtl.batch import IGNORED, TokenTargets
@@ -43,6 +43,10 @@ class SoftmaxHead(TokenHead):
         self.structure = structure
         weights = torch.ones(labels) if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights)  # persistent: transformers leaves other buffers as garbage
+
+    def reset_parameters(self) -> None:
+        """All classes weigh the same."""
+        nn.init.ones_(self.class_weights)
 
     def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:  # noqa: ARG002
         """Weighted cross-entropy over the words of the rows that carry the layer."""

@@ -11,6 +11,7 @@ import torch
 from datasets import IterableDataset
 from transformers import PreTrainedConfig
 
+from seqmtl.configuration import inventory_sizes
 from seqmtl.data.corpus import Corpus, at_home, load_corpus, resolve_corpus
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
@@ -18,7 +19,6 @@ from seqmtl.data.source import ListSource, Source, StreamSource
 from seqmtl.data.tasks import Row, Task, build_task, unseen_labels
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.encoders.bilstm import BiLSTMEncoder
-from seqmtl.encoders.build import InventorySizes
 from seqmtl.encoders.word_vectors import read_vectors
 from seqmtl.errors import ConfigError, DataError, LabelError, nearest
 from seqmtl.heads.softmax import SoftmaxHead, balanced_weights
@@ -81,7 +81,9 @@ def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
     check_labels(tasks, dev, split="dev")
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
     indexer = new_indexer(recipe.encoder, backbone=backbone, sentences=sentences)
-    model = SeqMTLModel.from_encoder(recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=_sizes(indexer))
+    model = SeqMTLModel.from_encoder(
+        recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=inventory_sizes(indexer)
+    )
     _set_class_weights(model, samples)
     if isinstance(recipe.encoder, BiLSTMEncoderSpec) and recipe.encoder.vectors:
         _load_vectors(model, indexer, recipe.encoder)
@@ -183,13 +185,6 @@ def _backbone_config(recipe: RecipeSpec) -> PreTrainedConfig | None:
         load_backbone_config(spec.pretrained, revision=spec.revision)
         if isinstance(spec, TransformerEncoderSpec)
         else None
-    )
-
-
-def _sizes(indexer: Indexer) -> InventorySizes:
-    return InventorySizes(
-        words=len(indexer.words.vocabulary) if indexer.words else 0,
-        characters=len(indexer.characters.vocabulary) if indexer.characters else 0,
     )
 
 
