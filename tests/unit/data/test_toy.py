@@ -143,7 +143,8 @@ def test_frames_mark_their_predicate_once(everything: list[Row]) -> None:
         assert places == sorted(set(places)), row["id"]
         for frame in row["srl_frames"]:
             verbs = [i for i, tag in enumerate(frame["tags"]) if tag.endswith("-V")]
-            assert verbs == [frame["predicate"]] and frame["tags"][frame["predicate"]] == "B-V", row["id"]
+            assert verbs == [frame["predicate"]], row["id"]
+            assert frame["tags"][frame["predicate"]] == "B-V", row["id"]
 
 
 def test_core_roles_occur_once_in_a_frame(everything: list[Row]) -> None:
