@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, get_args
+from types import UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -30,7 +31,7 @@ class Spec(BaseModel):
 
 def _explain(spec: type[BaseModel], data: Any, problem: Any) -> str:
     """One line for one pydantic problem."""
-    keys, owner = _walk(spec, data, problem["loc"])
+    keys, owner = _walk(spec, data, problem["loc"], names_a_key=problem["type"] in ("missing", "extra_forbidden"))
     path = ".".join(keys) or "the top level"
     if problem["type"] == "extra_forbidden":
         fields = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
@@ -48,42 +49,63 @@ def _explain(spec: type[BaseModel], data: Any, problem: Any) -> str:
     return f"{path}: got {problem['input']!r}; {message}"
 
 
-def _walk(spec: type[BaseModel], data: Any, loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | None]:
-    """Return the keys of ``loc`` as a person wrote them (without union tags) and the spec that owns the last one."""
+def _walk(
+    spec: type[BaseModel], data: Any, loc: tuple[int | str, ...], *, names_a_key: bool
+) -> tuple[list[str], type[BaseModel] | None]:
+    """Return the keys of ``loc`` as a person wrote them, and the spec that owns the last one.
+
+    Pydantic puts into the location, beside keys, the tag of each union that it passes and the type of a union without
+    tags. The former are told from keys by the annotation, the latter by not being in ``data``; but the last part
+    is a key although it is not there when ``names_a_key``.
+    """
     keys: list[str] = []
-    owner: type[BaseModel] | None = spec
+    owner: Any = spec  # the annotation of what `data` holds
     for position, part in enumerate(loc):
+        variant = _variant(owner, str(part))
+        if variant is not None:
+            owner = variant
+            continue
         last = position == len(loc) - 1
-        present = (isinstance(data, Mapping) and part in data) or (isinstance(data, list) and isinstance(part, int))
-        if not present and not last:  # a union tag, which pydantic puts into the location
-            owner = _variant(owner, str(part)) or owner
+        present = part in data if isinstance(data, Mapping) else isinstance(data, list) and isinstance(part, int)
+        if not present and not (last and names_a_key):
             continue
         keys.append(str(part))
         if last:
             break
-        owner = _field(owner, str(part))
-        data = data[part] if present else None  # type: ignore[index]  # a mapping or a list, as `present` says
-    return keys, owner
-
-
-def _field(owner: Any, name: str) -> Any:
-    """The annotation of field ``name`` of a spec, or the value type of a mapping or list."""
-    if isinstance(owner, type) and issubclass(owner, BaseModel):
-        return owner.model_fields[name].annotation if name in owner.model_fields else None
-    values = [arg for arg in get_args(owner) if arg is not type(None)]
-    return values[-1] if values else None
+        owner = _inside(owner, str(part))
+        data = data[part]
+    owners = [option for option in _alternatives(owner) if _is_spec(option)]
+    return keys, owners[0] if owners else None
 
 
 def _variant(owner: Any, tag: str) -> Any:
-    """The member of a union whose ``kind`` is ``tag``."""
-    for member in _members(owner):
+    """The member of a union of specs whose ``kind`` is ``tag``; None when ``owner`` is no such union."""
+    members = [option for option in _alternatives(owner) if _is_spec(option)]
+    for member in members if len(members) > 1 else ():
         kind = member.model_fields.get("kind")
         if kind is not None and tag in get_args(kind.annotation):
             return member
     return None
 
 
-def _members(owner: Any) -> list[Any]:
-    if isinstance(owner, type) and issubclass(owner, BaseModel):
-        return [owner]
-    return [member for arg in get_args(owner) for member in _members(arg)]
+def _inside(owner: Any, key: str) -> Any:
+    """The annotation of field ``key`` of a spec, or of the values of a mapping or list."""
+    for option in _alternatives(owner):
+        if _is_spec(option) and key in option.model_fields:
+            return option.model_fields[key].annotation
+        if get_origin(option) in (dict, list, tuple):
+            return [arg for arg in get_args(option) if arg is not Ellipsis][-1]
+    return None
+
+
+def _alternatives(owner: Any) -> list[Any]:
+    """The members of a union, or the annotation itself, without ``Annotated``."""
+    if get_origin(owner) is Annotated:
+        return _alternatives(get_args(owner)[0])
+    if get_origin(owner) in (Union, UnionType):
+        return [option for arg in get_args(owner) for option in _alternatives(arg)]
+    return [owner]
+
+
+def _is_spec(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, BaseModel)

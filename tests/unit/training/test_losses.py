@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from seqmtl.heads.base import HeadLoss
+from seqmtl.objectives.losses import Losses
+from seqmtl.training.losses import RunningLosses
+
+
+def losses(**totals):
+    found = {task: HeadLoss(torch.tensor(total), torch.tensor(1.0)) for task, total in totals.items()}
+    return Losses(found, {})
+
+
+def test_means_are_per_word_over_decoders_and_micro_batches():
+    running = RunningLosses(["a", "b"], torch.device("cpu"))
+    running.add(losses(a=[6.0, 2.0], b=[3.0]))  # two decoders of a: 4 on average
+    running.add(losses(a=[2.0, 2.0], b=[0.0]))
+    running.count({"a": 4, "b": 1})
+    running.add(losses(a=[1.0, 1.0], b=[0.0]))
+    running.count({"a": 1, "b": 0})
+    assert running.take() == {"a": pytest.approx(7 / 5), "b": pytest.approx(3.0)}
+
+
+def test_taking_starts_again_and_leaves_out_tasks_without_words():
+    running = RunningLosses(["a", "b"], torch.device("cpu"))
+    running.add(losses(a=[1.0], b=[1.0]))
+    running.count({"a": 1, "b": 1})
+    running.take()
+    running.add(losses(a=[5.0], b=[0.0]))
+    running.count({"a": 2, "b": 0})
+    assert running.take() == {"a": 2.5}
+
+
+def test_losses_hold_no_graph():
+    total = torch.ones(1, requires_grad=True)
+    running = RunningLosses(["a"], torch.device("cpu"))
+    running.add(Losses({"a": HeadLoss(total * 2, torch.tensor(1.0))}, {}))
+    assert not running._totals.requires_grad

@@ -1,0 +1,152 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from seqmtl.data.tasks import Task
+from seqmtl.encoders.build import InventorySizes
+from seqmtl.labels import LabelInventory
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterSpec, TransformerEncoderSpec
+from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec
+from seqmtl.specs.tasks import TaskSpec
+from seqmtl.specs.training import LearningRates, TrainingSpec
+from seqmtl.training.optimisation import build_optimizer, build_schedule
+
+RATES = LearningRates(encoder=1e-4, sharing=1e-3, heads=1e-2)
+SIZES = InventorySizes(words=20, characters=20)
+
+
+def task(name, kind, labels, **more):
+    layer = "srl_frames" if kind in ("predicate", "srl") else name
+    spec = TaskSpec.model_validate({"layer": layer, "head": {"kind": kind, **more}})
+    return Task(name, spec, LabelInventory(tuple(labels.split())))
+
+
+TASKS = [
+    task("upos", "softmax", "A B C", hidden=8),
+    task("chunk", "crf", "O B-X I-X"),
+    task("predicate", "predicate", "O V"),
+    task("srl", "srl", "O B-V", width=32, contextualiser="attention"),
+]
+
+
+def bilstm_model():
+    encoder = BiLSTMEncoderSpec(kind="bilstm", word_dim=8, width=8, characters=CharacterSpec(width=8))
+    sharing = HardSharingSpec(kind="hard", tower=BiLSTMTowerSpec(kind="bilstm", width=8))
+    return SeqMTLModel.from_encoder(encoder, tasks=TASKS, sharing=sharing, sizes=SIZES)
+
+
+def transformer_model(folder, **changes):
+    spec = TransformerEncoderSpec(
+        kind="transformer", pretrained=str(folder), scalar_mix=True, characters=CharacterSpec(width=8), **changes
+    )
+    return SeqMTLModel.from_encoder(spec, tasks=TASKS, sizes=SIZES)
+
+
+def settings(model, **spec):
+    """(learning rate, weight decay) of each trainable parameter by name."""
+    optimizer = build_optimizer(model, TrainingSpec(learning_rates=RATES, weight_decay=0.1, **spec))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {
+        names[id(parameter)]: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert len(found) == sum(len(group["params"]) for group in optimizer.param_groups)  # none stands twice
+    return found
+
+
+def test_every_parameter_has_the_rate_of_its_room():
+    model = bilstm_model()
+    found = settings(model)
+    assert set(found) == {name for name, _ in model.named_parameters()}
+    rates = {"encoder": 1e-4, "sharing": 1e-3, "heads": 1e-2}
+    assert all(rate == rates[name.split(".")[0]] for name, (rate, _) in found.items())
+    assert {name.split(".")[0] for name in found} == set(rates)
+
+
+def test_biases_norms_embeddings_and_scalars_do_not_decay_and_matrices_do(tiny_encoder):
+    for model in (bilstm_model(), transformer_model(tiny_encoder)):
+        spared = {name for name, (_, decay) in settings(model).items() if decay == 0.0}
+        modules = dict(model.named_modules())
+        for name, parameter in model.named_parameters():
+            owner, _, own_name = name.rpartition(".")
+            module = modules[owner]
+            expected = (
+                "bias" in own_name
+                or isinstance(module, (nn.LayerNorm, nn.Embedding))
+                or own_name in ("start", "end")  # of a CRF: a score per label
+                or parameter.ndim < 2
+            )
+            assert (name in spared) == expected, name
+        assert "heads.upos.scorer.outer.bias" in spared  # [K, L], and a bias all the same
+        assert "heads.upos.scorer.outer.weight" not in spared
+        assert "heads.chunk.transitions" not in spared
+    assert {name for name in spared if "scalar_mix" in name}
+
+
+def test_what_is_new_around_a_pretrained_encoder_learns_like_a_head(tiny_encoder):
+    found = settings(transformer_model(tiny_encoder))
+    fresh = [name for name in found if name.startswith("encoder.") and not name.startswith("encoder.model.")]
+    assert any("scalar_mix" in name for name in fresh)
+    assert any("characters" in name for name in fresh)
+    assert all(found[name][0] == 1e-2 for name in fresh)
+    assert all(rate == 1e-4 for name, (rate, _) in found.items() if name.startswith("encoder.model."))
+
+
+def test_layer_decay_falls_from_the_top_block_to_the_embeddings(tiny_encoder):
+    found = settings(transformer_model(tiny_encoder), layer_decay=0.5)
+    for name, (rate, _) in found.items():
+        if not name.startswith("encoder.model."):
+            assert rate == 1e-2
+        elif ".layer.1." in name:
+            assert rate == 1e-4
+        elif ".layer.0." in name:
+            assert rate == pytest.approx(0.5e-4)
+        else:
+            assert "embeddings" in name
+            assert rate == pytest.approx(0.25e-4)
+
+
+def test_frozen_parameters_are_in_no_group(tiny_encoder):
+    found = settings(transformer_model(tiny_encoder, trainable_layers=1))
+    inside = {name for name in found if name.startswith("encoder.model.")}
+    assert inside
+    assert all(".layer.1." in name for name in inside)
+
+
+def factors(schedule, *, warmup, steps):
+    spec = TrainingSpec.model_validate({"schedule": schedule, "warmup": warmup})
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    made = build_schedule(optimizer, spec, steps=steps)
+    found = []
+    for _ in range(steps):
+        found.append(made.get_last_lr()[0])
+        optimizer.step()
+        made.step()
+    return found, made.get_last_lr()[0]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_warm_up_rises_evenly_and_never_stands_still(schedule):
+    found, _ = factors(schedule, warmup=0.5, steps=8)
+    assert found[:4] == pytest.approx([1 / 5, 2 / 5, 3 / 5, 4 / 5])
+    assert found[4] == pytest.approx(1.0)
+
+
+def test_schedules_have_their_shapes():
+    steps = 10
+    constant, last_constant = factors("constant", warmup=0.0, steps=steps)
+    linear, last_linear = factors("linear", warmup=0.0, steps=steps)
+    cosine, last_cosine = factors("cosine", warmup=0.0, steps=steps)
+    assert constant == [1.0] * steps
+    assert last_constant == 1.0
+    assert linear == pytest.approx([1 - step / steps for step in range(steps)])
+    assert cosine == pytest.approx([(1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)])
+    assert (last_linear, last_cosine) == pytest.approx((0.0, 0.0))
+
+
+def test_one_step_is_enough():
+    assert factors("linear", warmup=0.1, steps=1)[0] == [1.0]
