@@ -4,15 +4,15 @@ Letters: K decoders, B sentences, T words, L labels, W = L rounded up to a multi
 like better), N real words of the batch. Transitions are [from, to].
 
 A chain is ``p_t = (p_(t-1) @ E) * e_t``, where ``E`` are the exponentiated transitions, ``e_t`` the exponentiated
-emissions, and every ``p_t`` is divided by its sum; the logarithms of the sums add up to the log-partition (Rabiner
-1989, section V.A). The backward algorithm is the same chain over the reversed sentence with ``E`` transposed, so both
-run as one batch of 2K chains. Their products are the marginals, which are the gradient; no autograd runs through the
-loop, and the gradient of the transitions is one matrix product over all words.
+emissions, and every fourth ``p_t`` is divided by its sum; the logarithms of the sums add up to the log-partition
+(Rabiner 1989, section V.A). The backward algorithm is the same chain over the reversed sentence with ``E`` transposed,
+so both run as one batch of 2K chains. Their products are the marginals, which are the gradient; no autograd runs
+through the loop, and the gradient of the transitions is one matrix product over all words.
 
 The chains run in float64 whatever the dtype of the scores: with the maxima taken out of emissions and transitions, it
 spans e^-708 to 1, so that peaked scores and transitions of -1e4 or -inf need no logarithm inside the loop. float32
 spans e^-87, which scores with a standard deviation of 30 exceed, and its products are at most twice as fast.
-A prefix of labels that lies further than e^-700 below the best prefix of the same length is lost. If that loses all
+A prefix of labels that lies too far below the best prefix of the same length (some e^-500) is lost. If that loses all
 of them (no label sequence avoids the transitions of -1e4, say), or if the two directions do not agree on the
 log-partition (one of them lost what the other one kept), the result is taken from ``reference``.
 
@@ -27,8 +27,9 @@ from torch import Tensor
 
 from seqmtl.kernels.crf import reference
 
-
+# Between two normalisations a chain shrinks, which uses up some of the range; each of them costs a quarter of a step.
 _NORMALISE_EVERY = 4
+
 
 def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     """Return the log of the summed exponentiated scores of all label sequences.
@@ -87,12 +88,11 @@ class _LogPartition(torch.autograd.Function):
         ctx.words, ctx.shape = words, emissions.shape
         ctx.dtypes = [scores.dtype for scores in (emissions, transitions, start, end)]
         heights[:, words.sizes[0] :] += peaks  # the first words take no transition
-        last = words.mirror[: words.sizes[0]]
-        norms[:, last] *= 1
-        logs = norms.log().view(2, decoders, -1, 1) + heights  # [2, K, N, 1]
-        logs.flatten(0,1)[:, last] += states.index_select(1, last).sum(2, keepdim=True).log()
+        totals, last = norms.clone(), words.mirror[: words.sizes[0]]  # [2K, N, 1], [B]
+        totals[:, last] *= states[:, last].sum(2, keepdim=True)
+        logs = totals.log_().view(2, decoders, -1, 1) + heights  # [2, K, N, 1]
         value, check = _unpacked(logs.flatten(0, 1), words, emissions.shape).sum((2, 3)).chunk(2)  # [K, B] each
-        value = torch.where(value.isclose(check, rtol=1e-9, atol=1e-6), value, torch.nan)
+        value = torch.where((value - check).abs() < 1e-6, value, torch.nan)
         return value.to(torch.promote_types(emissions.dtype, transitions.dtype))
 
     @staticmethod
@@ -153,7 +153,7 @@ def _finite(maxima: Tensor) -> Tensor:
 
 
 def _scan(weights: Tensor, matrix: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """Run the chains: weights of the last label of every prefix [2K, N, W], and what they were divided by [2K, N, 1]."""
+    """Run the chains: weights of the last label of each prefix [2K, N, W], and what they were divided by [2K, N, 1]."""
     states, norms = torch.empty_like(weights), weights.new_ones(*weights.shape[:2], 1)
     steps = zip(weights.split(sizes, 1), states.split(sizes, 1), norms.split(sizes, 1), strict=True)
     previous: Tensor | None = None

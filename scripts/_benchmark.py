@@ -1,0 +1,126 @@
+"""What every benchmark script shares: alternating timing, the machine, the table and the closing JSON line.
+
+A figure is a ratio, theirs / ours: both sides run in turn in one process on the same inputs, so that whatever else the
+machine does meets both, and the medians of several rounds are compared.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results.md"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Two medians in milliseconds, and the ratio that ours should reach."""
+
+    ours_ms: float
+    theirs_ms: float
+    bar: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.theirs_ms / self.ours_ms
+
+    @property
+    def met(self) -> bool:
+        """Whether the ratio reaches the bar."""
+        return self.ratio >= self.bar
+
+
+def alternate(
+    ours: Callable[[], object], theirs: Callable[[], object], *, bar: float, rounds: int, warmup: int = 3
+) -> Figure:
+    """Time both sides in turn; the side that goes first changes from round to round."""
+    times: dict[Callable[[], object], list[float]] = {ours: [], theirs: []}
+    for turn in range(warmup + rounds):
+        for side in (ours, theirs) if turn % 2 == 0 else (theirs, ours):
+            began = time.perf_counter()
+            side()
+            if turn >= warmup:
+                times[side].append((time.perf_counter() - began) * 1000)
+    return Figure(median(times[ours]), median(times[theirs]), bar)
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a bar is missed")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: within a minute on 2 cores")
+    parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads for both sides (default: 2)")
+    return parser
+
+
+def machine() -> dict[str, str | int]:
+    """Describe what the numbers were measured on."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def report(name: str, figures: Mapping[str, Figure], arguments: argparse.Namespace, *, results: Path = RESULTS) -> int:
+    """Print the table, then the JSON line; return the exit code."""
+    lines = _table(figures)
+    print("\n".join(lines), end="\n\n")
+    described = machine()
+    if arguments.markdown:
+        write_section(results, name, [*lines, "", ", ".join(f"{key}: {value}" for key, value in described.items())])
+    rounded = {
+        key: {
+            "ratio": round(figure.ratio, 2),
+            "ours_ms": round(figure.ours_ms, 3),
+            "theirs_ms": round(figure.theirs_ms, 3),
+            "bar": figure.bar,
+        }
+        for key, figure in figures.items()
+    }
+    print(json.dumps({"benchmark": name, "machine": described, "figures": rounded}), flush=True)
+    return int(arguments.check and not all(figure.met for figure in figures.values()))
+
+
+def _cpu() -> str:
+    """The processor's name; Linux keeps it where ``platform`` does not look."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _table(figures: Mapping[str, Figure]) -> list[str]:
+    rows = [
+        f"| {name} | {figure.ours_ms:.2f} | {figure.theirs_ms:.2f} | {figure.ratio:.1f} | {figure.bar:g} |"
+        for name, figure in figures.items()
+    ]
+    return ["| figure | ours, ms | theirs, ms | ratio | bar |", "|---|--:|--:|--:|--:|", *rows]
+
+
+def write_section(page: Path, name: str, lines: list[str]) -> None:
+    """Put ``lines`` between the two comments that mark this benchmark in ``page``, at its end when it has none yet."""
+    opening, closing = f"<!-- benchmark: {name} -->", f"<!-- end of benchmark: {name} -->"
+    section = "\n".join([opening, *lines, closing])
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
+    before, found, rest = text.partition(opening)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    if found:
+        page.write_text(before + section + rest.partition(closing)[2], encoding="utf-8")
+    else:
+        page.write_text(f"{text.rstrip()}\n\n{section}\n", encoding="utf-8")

@@ -1,0 +1,58 @@
+"""What the benchmark scripts share: fair turns, the closing JSON line, exit codes, the section in the results page."""
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "_benchmark.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("_benchmark", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["_benchmark"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["_benchmark"]
+
+
+def arguments(*, check=False, markdown=False):
+    return argparse.Namespace(check=check, markdown=markdown)
+
+
+def test_both_sides_run_equally_often_and_take_turns_to_go_first(benchmark):
+    calls = []
+    benchmark.alternate(lambda: calls.append("a"), lambda: calls.append("b"), bar=1, rounds=3, warmup=1)
+    assert "".join(calls) == "abba" * 2
+
+
+@pytest.mark.parametrize(("theirs", "check", "code"), [(10, True, 0), (9, True, 1), (9, False, 0)])
+def test_exit_code_is_1_only_for_a_missed_bar_that_is_checked(benchmark, theirs, check, code):
+    figures = {"x": benchmark.Figure(ours_ms=2, theirs_ms=theirs, bar=5)}
+    assert benchmark.report("crf", figures, arguments(check=check)) == code
+
+
+def test_last_line_is_the_json_line(benchmark, capsys):
+    benchmark.report("crf", {"x": benchmark.Figure(ours_ms=2, theirs_ms=11, bar=5)}, arguments())
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["benchmark"] == "crf"
+    assert record["figures"] == {"x": {"ratio": 5.5, "ours_ms": 2, "theirs_ms": 11, "bar": 5}}
+    assert {"cpu", "cores", "threads", "torch"} <= set(record["machine"])
+
+
+def test_markdown_replaces_the_section_of_this_benchmark_only(benchmark, tmp_path):
+    page = tmp_path / "docs" / "results.md"
+    for name, theirs in (("crf", 20), ("srl", 30), ("crf", 46)):
+        figures = {f"{name} step": benchmark.Figure(ours_ms=2, theirs_ms=theirs, bar=5)}
+        benchmark.report(name, figures, arguments(markdown=True), results=page)
+    text = page.read_text()
+    assert text.count("<!-- benchmark: crf -->") == 1
+    assert "| crf step | 2.00 | 46.00 | 23.0 | 5 |" in text
+    assert "| srl step | 2.00 | 30.00 | 15.0 | 5 |" in text
+    assert "20.00" not in text
