@@ -66,8 +66,7 @@ def _walk(
             owner = variant
             continue
         last = position == len(loc) - 1
-        present = part in data if isinstance(data, Mapping) else isinstance(data, list) and isinstance(part, int)
-        if not present and not (last and names_a_key):
+        if not _holds(data, part) and not (last and names_a_key):
             continue
         keys.append(str(part))
         if last:
@@ -76,6 +75,11 @@ def _walk(
         data = data[part]
     owners = [option for option in _alternatives(owner) if _is_spec(option)]
     return keys, owners[0] if owners else None
+
+
+def _holds(data: Any, part: int | str) -> bool:
+    """Whether a mapping has the key, or a list was meant to have the position."""
+    return part in data if isinstance(data, Mapping) else isinstance(data, list) and isinstance(part, int)
 
 
 def _variant(owner: Any, tag: str) -> Any:

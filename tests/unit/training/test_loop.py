@@ -1,0 +1,313 @@
+import json
+import math
+from pathlib import Path
+
+import datasets
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from seqmtl.data.collation import Collator
+from seqmtl.data.mixture import BatchStream, Mixture, Step
+from seqmtl.errors import TrainingError
+from seqmtl.evaluation import TaskScore
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.specs.training import TrainingSpec
+from seqmtl.training import train_recipe
+from seqmtl.training.loop import check_finite, labelled_words, mean_over_corpora, own_words, rest_absent_tasks
+from seqmtl.training.optimisation import build_optimizer
+from seqmtl.training.setup import prepare
+
+
+@pytest.fixture
+def fit(tmp_path, quiet):
+    """Train a recipe into a folder of its own; return weights and history."""
+
+    def run(recipe, name="run"):
+        out = tmp_path / name
+        train_recipe(RecipeSpec.parse(recipe, source="test"), out, console=quiet)
+        events = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+        return load_file(out / "model.safetensors"), events
+
+    return run
+
+
+def without_dropout(recipe):
+    recipe["encoder"] |= {"dropout": 0.0, "word_dropout": 0.0}
+    recipe["encoder"]["characters"]["dropout"] = 0.0
+    for task in recipe["tasks"].values():
+        task["head"]["dropout"] = 0.0
+    return recipe
+
+
+def ready(recipe):
+    return prepare(RecipeSpec.parse(recipe, source="test"), folder=Path())
+
+
+def steps_of(events, kind):
+    return [event["step"] for event in events if event["kind"] == kind]
+
+
+def test_the_same_seed_twice_gives_bit_equal_weights(tiny, fit):
+    tiny["training"]["max_steps"] = 4
+    first, events = fit(tiny, "first")
+    second, other_events = fit(tiny, "second")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    losses = [[event["losses"] for event in run if event["kind"] == "train"] for run in (events, other_events)]
+    assert losses[0] == losses[1]
+    tiny["training"]["seed"] = 2
+    other, _ = fit(tiny, "third")
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_one_batch_of_32_and_two_of_16_give_the_same_parameters(tiny, fit):
+    without_dropout(tiny)
+    tiny["training"] |= {"max_steps": 5, "learning_rates": {"encoder": 1e-3, "heads": 1e-3}}
+    tiny["mixture"] = {"tokens_per_batch": 400, "max_sentences": 32}
+    whole, _ = fit(tiny, "whole")
+    tiny["training"]["accumulation"] = 2
+    tiny["mixture"] = {"tokens_per_batch": 200, "max_sentences": 16}
+    halves, _ = fit(tiny, "halves")
+    for name, value in whole.items():
+        torch.testing.assert_close(halves[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(("processes", "accumulation"), [(2, 1), (1, 2), (2, 2), (3, 1)])
+def test_gradients_do_not_depend_on_processes_and_accumulation(tiny, processes, accumulation):
+    without_dropout(tiny)
+    made = ready(tiny)
+
+    def gradients(processes, accumulation):
+        shards = processes * accumulation
+        mixture = {"tokens_per_batch": 600 // shards, "max_sentences": 24 // shards}
+        spec = RecipeSpec.parse(tiny | {"mixture": mixture}, source="test").mixture
+        model, tasks = made.model, {task.name: task for task in made.tasks}
+        found = {name: torch.zeros_like(parameter) for name, parameter in model.named_parameters()}
+        seen = []
+        for rank in range(processes):
+            stream = BatchStream(
+                Mixture(made.train, spec, seed=1, epochs=1),
+                length=made.indexer.length,
+                rank=rank,
+                processes=processes,
+                accumulation=accumulation,
+            )
+            step = next(iter(stream))
+            model.zero_grad()
+            for rows in step.micro_batches:
+                batch = Collator(made.indexer, made.tasks)(rows)
+                joint_loss(
+                    model(batch.inputs, batch.targets),
+                    weights=dict.fromkeys(tasks, 1.0),
+                    words=labelled_words(tasks, step),
+                    processes=processes,
+                    micro_batches=accumulation,
+                ).backward()
+                seen += [row["id"] for _, row in rows]
+            for name, parameter in model.named_parameters():
+                found[name] += parameter.grad / processes  # as distributed training averages
+        return found, sorted(seen)
+
+    alone, rows = gradients(1, 1)
+    shared, same_rows = gradients(processes, accumulation)
+    assert rows == same_rows
+    for name in alone:
+        torch.testing.assert_close(shared[name], alone[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_patience_stops_early_and_keeps_the_first_of_equal_epochs(tiny, fit, tmp_path):
+    tiny["training"] |= {"epochs": 10, "patience": 2, "learning_rates": {"encoder": 0.0, "heads": 0.0}}
+    tiny["corpora"]["toy"]["sizes"]["train"] = 20
+    tiny["tasks"]["upos"]["unseen_labels"] = "allow"
+    _, events = fit(tiny)
+    assert [event["epoch"] for event in events if event["kind"] == "dev"] == [1, 2, 3]
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["best_epoch"] == 1
+
+
+def test_max_steps_ends_inside_an_epoch_with_an_evaluation(tiny, fit):
+    tiny["training"] |= {"epochs": 10, "max_steps": 3}
+    _, events = fit(tiny)
+    assert steps_of(events, "train") == [3]
+    assert steps_of(events, "dev") == [3]
+    assert next(event for event in events if event["kind"] == "train")["lr"] == 0.0  # the schedule knew the end
+
+
+def test_dev_is_scored_every_few_epochs_and_at_the_end(tiny, fit):
+    tiny["corpora"]["toy"]["sizes"] = {"train": 10, "dev": 2}
+    tiny["tasks"] = {"upos": tiny["tasks"]["upos"] | {"unseen_labels": "allow"}}
+    tiny["training"] |= {"epochs": 5, "evaluate_every": 2}
+    _, events = fit(tiny)
+    assert [event["epoch"] for event in events if event["kind"] == "dev"] == [2, 4, 5]
+
+
+def test_without_dev_the_last_weights_are_kept(tiny, fit, tmp_path):
+    tiny["corpora"]["toy"]["sizes"] = {"train": 10}
+    _, events = fit(tiny)
+    assert steps_of(events, "dev") == []
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["test"] == {}
+
+
+def test_each_tasks_best_is_a_checkpoint_of_its_own(tiny, fit, tmp_path):
+    tiny["training"] |= {"max_steps": 2, "save_best_per_task": True}
+    mean_best, _ = fit(tiny)
+    for task in tiny["tasks"]:
+        folder = tmp_path / "run" / "best" / task
+        weights = load_file(folder / "model.safetensors")
+        assert all(torch.equal(weights[name], mean_best[name]) for name in weights)  # one evaluation: best of all
+        assert (folder / "recipe.yaml").is_file()
+
+
+def two_corpora(recipe, write_corpus, rows):
+    """One corpus with parts of speech only, one with names only."""
+    parts = [{"id": row["id"], "tokens": row["tokens"], "upos": row["upos"]} for row in rows[:12]]
+    names = [{"id": row["id"], "tokens": row["tokens"], "ner_tags": row["ner_tags"]} for row in rows[12:24]]
+    recipe["tasks"] = {name: recipe["tasks"][name] | {"unseen_labels": "allow"} for name in ("upos", "ner")}
+    recipe["corpora"] = {"parts": write_corpus("parts", train=parts), "names": write_corpus("names", train=names)}
+    return recipe
+
+
+def test_a_task_without_rows_does_not_move_whatever_the_decay(tiny, write_corpus, toy_rows, fit):
+    two_corpora(tiny, write_corpus, toy_rows(24))
+    tiny["mixture"]["rates"] = {"kind": "weights", "weights": {"parts": 1.0, "names": 0.0}}
+    tiny["training"]["weight_decay"] = 0.5
+    before = ready(tiny).model.state_dict()
+    after, _ = fit(tiny)
+    assert all(torch.equal(before[name], after[name]) for name in after if name.startswith("heads.ner."))
+    assert not torch.equal(before["heads.upos.scorer.outer.weight"], after["heads.upos.scorer.outer.weight"])
+
+
+def test_a_task_without_rows_in_a_step_keeps_parameters_and_moments(tiny, write_corpus, toy_rows):
+    made = ready(two_corpora(tiny, write_corpus, toy_rows(24)))
+    tasks = {task.name: task for task in made.tasks}
+    optimizer = build_optimizer(made.model, TrainingSpec(weight_decay=0.5))
+    collate = Collator(made.indexer, made.tasks)
+
+    def take(corpora):
+        rows = [(name, row) for name in corpora for row in made.train[name].rows]
+        words = labelled_words(tasks, Step(rows, [rows]))
+        batch = collate(rows)
+        losses = made.model(batch.inputs, batch.targets)
+        joint_loss(losses, weights=dict.fromkeys(tasks, 1.0), words=words, processes=1, micro_batches=1).backward()
+        assert all(parameter.grad is not None for parameter in made.model.parameters())  # DDP waits for every one
+        rest_absent_tasks(made.model, words)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def snapshot(task):
+        parameters = list(made.model.heads[task].parameters())
+        state = [optimizer.state[parameter] for parameter in parameters]
+        return [part.detach().clone() for p, s in zip(parameters, state, strict=True) for part in (p, *s.values())]
+
+    take(["parts", "names"])
+    ner, upos = snapshot("ner"), snapshot("upos")
+    take(["parts"])
+    assert all(torch.equal(old, new) for old, new in zip(ner, snapshot("ner"), strict=True))
+    assert not any(torch.equal(old, new) for old, new in zip(upos, snapshot("upos"), strict=True))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny, fit):
+    tiny["training"] |= {"learning_rates": {"encoder": 1e30, "heads": 1e30}, "warmup": 0.0, "max_steps": 6}
+    with pytest.raises(TrainingError, match=r"the loss of task '\w+' is (nan|inf).*learning_rates"):
+        fit(tiny)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_finite_losses_come_back_and_others_name_their_task(loss):
+    assert check_finite({"a": 1.0}, 20) == {"a": 1.0}
+    with pytest.raises(TrainingError, match=r"'b'.*up to step 40"):
+        check_finite({"a": 1.0, "b": loss}, 40)
+
+
+def test_a_streamed_corpus_trains(tiny, toy_rows, tmp_path, fit):
+    rows = toy_rows(20)
+    datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "train.parquet"))
+    tiny["corpora"] = {
+        "s": {
+            "kind": "hub",
+            "dataset": str(tmp_path),
+            "columns": {"tokens": "tokens", "upos": "upos"},
+            "splits": {"train": "train", "dev": "train"},
+            "limit": {"dev": 4},
+            "streaming": True,
+        }
+    }
+    tiny["tasks"] = {"upos": tiny["tasks"]["upos"]}
+    tiny["mixture"] |= {"rates": {"kind": "uniform"}, "rows_per_epoch": 15}
+    tiny["training"]["epochs"] = 3
+    weights, events = fit(tiny)
+    assert len(steps_of(events, "dev")) == 3
+    assert all(value.isfinite().all() for value in weights.values())
+    losses = [event["losses"]["upos"] for event in events if event["kind"] == "train"]
+    assert all(loss > 0 for loss in losses)
+
+
+def test_tensorboard_gets_losses_and_scores(tiny, fit, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tiny["training"] |= {"max_steps": 2, "trackers": ["tensorboard"]}
+    fit(tiny)
+    [file] = (tmp_path / "run").rglob("events.out.tfevents.*")
+    log = EventAccumulator(str(file.parent))
+    log.Reload()
+    tags = set(log.Tags()["scalars"])
+    assert {f"loss/{task}" for task in tiny["tasks"]} | {f"dev/{task}" for task in tiny["tasks"]} <= tags
+
+
+def test_bf16_trains_and_keeps_fp32_weights(tiny, fit):
+    tiny["training"] |= {"max_steps": 2, "precision": "bf16"}
+    AcceleratorState._reset_state(reset_partial_state=True)  # Accelerate allows one precision per process
+    try:
+        weights, _ = fit(tiny)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights.values())
+
+
+def test_a_tiny_transformer_with_windows_trains_on_difficult_sentences(tiny, tiny_encoder, write_corpus, toy_rows, fit):
+    odd = [["\u200b", "zero", "\u200d"], [], ["😀👩‍👩‍👧", "שלום", "مرحبا"], ["word"] * 200]
+    rows = [{"id": f"odd{n}", "tokens": tokens, "upos": ["X"] * len(tokens)} for n, tokens in enumerate(odd)]
+    for row in rows:
+        frames = [{"predicate": 0, "sense": "x", "tags": ["B-V", *["O"] * (len(row["tokens"]) - 1)]}]
+        row |= {"srl_frames": frames if row["tokens"] else [], "chunk_tags": ["O"] * len(row["tokens"])}
+        row |= {"ner_tags": ["O"] * len(row["tokens"])}
+    everything = [*toy_rows(6), *rows]
+    tiny["corpora"] = {"odd": write_corpus("odd", train=everything, dev=everything, test=rows)}
+    tiny["encoder"] = {"kind": "transformer", "pretrained": str(tiny_encoder), "overlap": 8}
+    weights, _ = fit(tiny)
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_bilstm_trains_on_difficult_sentences(tiny, write_corpus, toy_rows, fit):
+    odd = [["\u200b", "zero", "\u200d"], [], ["😀👩‍👩‍👧", "שלום", "مرحبا"], ["word"] * 5000]
+    rows = [{"id": f"odd{n}", "tokens": tokens, "upos": ["X"] * len(tokens)} for n, tokens in enumerate(odd)]
+    for row in rows:
+        row["chunk_tags"] = ["O"] * len(row["tokens"])
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "chunk")}
+    tiny["corpora"] = {"odd": write_corpus("odd", train=[*toy_rows(6), *rows], dev=rows)}
+    weights, _ = fit(tiny)
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_words_are_counted_once_per_frame_and_shared_out_among_processes(tiny):
+    made = ready(tiny)
+    tasks = {task.name: task for task in made.tasks}
+    drawn = [("toy", row) for row in made.train["toy"].rows[:5]]
+    whole = labelled_words(tasks, Step(drawn, []))
+    words = sum(len(row["tokens"]) for _, row in drawn)
+    roles = sum(len(row["tokens"]) * len(row["srl_frames"]) for _, row in drawn)
+    assert whole == {"upos": words, "chunk": words, "ner": words, "predicate": words, "srl": roles}
+    parts = [own_words(tasks, Step(drawn, micro_batches)) for micro_batches in ([drawn[:2], drawn[2:3]], [drawn[3:]])]
+    assert {task: parts[0][task] + parts[1][task] for task in tasks} == whole
+
+
+@settings(max_examples=20)
+@given(st.dictionaries(st.sampled_from("abc"), st.floats(0, 1), min_size=1))
+def test_the_mean_over_corpora_is_over_those_that_carry_the_task(values):
+    scores = {corpus: {"upos": TaskScore("accuracy", {"accuracy": value}, {})} for corpus, value in values.items()}
+    scores["other"] = {"ner": TaskScore("f1", {"f1": 0.25}, {})}
+    found = mean_over_corpora(scores)
+    assert found == {"upos": pytest.approx(sum(values.values()) / len(values)), "ner": 0.25}
