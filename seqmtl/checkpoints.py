@@ -63,6 +63,10 @@ def _load_model(folder: Path, config: SeqMTLConfig) -> SeqMTLModel:
         if report.get(kind):
             keys = ", ".join(map(str, sorted(report[kind])[:5]))
             raise CheckpointError(f"{folder}: the weights do not fit config.json: {kind.replace('_', ' ')}: {keys}")
+    # Loaded tensors lie in the mapped file at odd addresses, where matrix products round otherwise than in the model
+    # that was saved; in memory of their own they give its bits, and the file may be overwritten.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
     return model
 
 

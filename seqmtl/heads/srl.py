@@ -133,6 +133,8 @@ class AttentionContext(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """``[N, T, M]`` to ``[N, T, M]``."""
+        if not states.numel():  # torch refuses attention over no sequence
+            return states
         for block in self.blocks:
             states = block(states, src_key_padding_mask=~mask)
         return states

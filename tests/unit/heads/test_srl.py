@@ -79,6 +79,14 @@ def test_sr5_roles_depend_on_no_other_predicate_and_no_other_sentence(context: s
     torch.testing.assert_close(head.scores(other, MASK, PREDICATES)[0, :2], together[:2], atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_sr4_no_predicate_has_no_scores_and_no_roles(context: str):
+    head, none = head_of(context, decoders=2), torch.zeros(0, 2, dtype=torch.long)
+    scores = head.scores(torch.randn(4, 6, 5), MASK, none)
+    assert scores.shape == (2, 0, 6, len(LABELS))
+    assert head.decode(scores[0], MASK, none).shape == (0, 6)
+
+
 def test_the_loss_is_the_cross_entropy_of_the_words_of_all_predicates():
     head, features = head_of("bilstm"), torch.randn(4, 6, 5)
     labels = torch.randint(len(LABELS), (4, 6)).masked_fill(~MASK[PREDICATES[:, 0]], IGNORED)

@@ -1,0 +1,223 @@
+"""What every sharing scheme keeps to, under every head and every encoder.
+
+A new scheme, head or encoder is one line in ``SHARING``, ``HEADS`` or ``ENCODERS``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from seqmtl.batch import Batch
+from seqmtl.checkpoints import load_checkpoint, save_checkpoint
+from seqmtl.configuration import inventory_sizes
+from seqmtl.data.collation import Collator
+from seqmtl.data.indexers import new_indexer
+from seqmtl.data.indexing import Indexer
+from seqmtl.data.tasks import build_task
+from seqmtl.encoders.backbone import load_backbone_config
+from seqmtl.heads.srl import SRLHead
+from seqmtl.labels import violations
+from seqmtl.modeling import Roles, SeqMTLModel
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.sharing import SharingSpec
+from seqmtl.specs.tasks import TaskSpec
+
+Rows = list[dict[str, Any]]
+Json = dict[str, Any]
+
+TOWER: Json = {"kind": "bilstm", "layers": 1, "width": 16, "dropout": 0.0}
+
+SHARING: dict[str, Json] = {
+    "hard": {"kind": "hard"},
+    "hard tower": {"kind": "hard", "tower": TOWER},
+    "independent": {"kind": "independent", "tower": TOWER},
+}
+
+# Each head is trained beside a softmax head for upos, so that there is something to share.
+HEADS: dict[str, Json] = {
+    "softmax": {"layer": "chunk_tags", "head": {"kind": "softmax", "constrained": False}},
+    "softmax bio": {"layer": "ner_tags", "scheme": "bio", "head": {"kind": "softmax", "class_weights": {"O": 0.5}}},
+    "softmax bioes": {"layer": "ner_tags", "scheme": "bioes", "head": {"kind": "softmax", "hidden": 12}},
+    "crf": {"layer": "chunk_tags", "scheme": "bio", "head": {"kind": "crf"}},
+    "predicate": {"layer": "srl_frames", "head": {"kind": "predicate"}},
+    "srl bilstm": {"layer": "srl_frames", "predicates": "finder", "head": {"kind": "srl", "width": 32}},
+    "srl attention": {
+        "layer": "srl_frames",
+        "predicates": "finder",
+        "head": {"kind": "srl", "width": 32, "contextualiser": "attention"},
+    },
+}
+
+CHARACTERS: Json = {"kind": "cnn", "dim": 4, "width": 8}
+ENCODERS: dict[str, Json] = {
+    "bilstm": {"kind": "bilstm", "word_dim": 8, "width": 16, "min_count": 1, "characters": CHARACTERS},
+    "transformer": {"kind": "transformer", "max_pieces": 9, "overlap": 3, "scalar_mix": True, "characters": CHARACTERS},
+}
+
+STEPS, RATE = 10, 1e-2
+UPOS: Json = {"layer": "upos", "head": {"kind": "softmax"}}
+FINDER: Json = {"layer": "srl_frames", "head": {"kind": "predicate"}}
+TESTED = "tested"  # name of the task whose head is under test
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model after a few steps of training, in evaluation mode, and what was seen on the way."""
+
+    model: SeqMTLModel
+    indexer: Indexer
+    rows: Rows
+    batch: Batch
+    losses: list[dict[str, float]]
+    touched: frozenset[str]
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoder(request: pytest.FixtureRequest, bert: str) -> EncoderSpec:
+    spec = without_dropout(ENCODERS[request.param])
+    if spec["kind"] == "transformer":
+        spec["pretrained"] = bert
+    return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(spec)
+
+
+@pytest.fixture(scope="module", params=SHARING)
+def sharing(request: pytest.FixtureRequest) -> SharingSpec:
+    return TypeAdapter[SharingSpec](SharingSpec).validate_python(SHARING[request.param])
+
+
+@pytest.fixture(scope="module", params=HEADS)
+def head(request: pytest.FixtureRequest) -> Json:
+    return HEADS[request.param]
+
+
+@pytest.fixture(scope="module")
+def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, rows: Rows) -> Case:
+    torch.manual_seed(1)
+    specs = {"upos": UPOS, TESTED: head} | ({"finder": FINDER} if head["head"]["kind"] == "srl" else {})
+    tasks = [
+        build_task(name, TaskSpec.parse({**spec, "head": without_dropout(spec["head"])}, source=name), rows)
+        for name, spec in specs.items()
+    ]
+    backbone = load_backbone_config(encoder.pretrained) if isinstance(encoder, TransformerEncoderSpec) else None
+    indexer = new_indexer(encoder, backbone=backbone, sentences=[row["tokens"] for row in rows])
+    model = SeqMTLModel.from_encoder(encoder, tasks=tasks, sharing=sharing, sizes=inventory_sizes(indexer))
+    batch = Collator(indexer, tasks)([("tiny", row) for row in rows])
+    assert batch.inputs.pieces is None or len(batch.inputs.pieces.ids) > sum(bool(row["tokens"]) for row in rows)
+    losses, touched = train(model, batch)
+    return Case(model.eval(), indexer, rows, batch, losses, touched)
+
+
+def without_dropout(spec: Json) -> Json:
+    """A spec under which training and evaluation compute the same."""
+    quiet = {**spec, "dropout": 0.0}
+    if spec["kind"] == "bilstm":
+        quiet["word_dropout"] = 0.0
+    if "characters" in spec:
+        quiet["characters"] = {**spec["characters"], "dropout": 0.0}
+    return quiet
+
+
+def train(model: SeqMTLModel, batch: Batch) -> tuple[list[dict[str, float]], frozenset[str]]:
+    """A few steps on one batch: each step's mean losses, and the parameters that ever had a gradient."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
+    weights = dict.fromkeys(batch.targets, 1.0)
+    history, touched = [], set()
+    model.train()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        losses = model(batch.inputs, batch.targets)
+        words = {task: int(loss.count) for task, loss in losses.tasks.items()}
+        joint_loss(losses, weights=weights, words=words, processes=1, micro_batches=1).backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is None or parameter.grad.isfinite().all(), name
+            if parameter.grad is not None and parameter.grad.any():
+                touched.add(name)
+        optimizer.step()
+        history.append({task: loss.mean().item() for task, loss in losses.tasks.items()})
+    return history, frozenset(touched)
+
+
+@torch.no_grad()
+def scores(case: Case, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, Tensor]]:
+    """(sentence id, what, values at its real words) of every sentence: features, and scores per word or predicate."""
+    model, inputs = case.model, case.indexer([row["tokens"] for row in rows])
+    features = model.features(inputs, list(model.tasks))
+    for task, head in model.heads.items():
+        for b, row in enumerate(rows):
+            length = len(row["tokens"])
+            yield row["id"], f"{task} features", features[task][b, :length]
+            if isinstance(head, SRLHead):
+                pairs = torch.tensor([(b, frame["predicate"]) for frame in row["srl_frames"]], dtype=torch.long)
+                found = head.scores(features[task], inputs.word_mask, pairs.reshape(-1, 2))
+                yield row["id"], task, found[:, :, :length]
+            else:
+                yield row["id"], task, head.scores(features[task])[:, b, :length]
+
+
+def test_a_few_steps_lower_the_loss_of_every_task(case: Case):
+    first, last = case.losses[0], case.losses[-1]
+    assert all(last[task] < 0.9 * first[task] for task in first), (first, last)
+
+
+def test_every_trainable_parameter_gets_a_gradient(case: Case):
+    # Attention does not see a shift of all keys, so their bias has a gradient of 0 but for rounding.
+    trainable = {name for name, p in case.model.named_parameters() if p.requires_grad and not name.endswith("key.bias")}
+    assert trainable - case.touched == set()
+
+
+def test_a_saved_model_gives_the_same_bits(case: Case, tmp_path: Path):
+    save_checkpoint(tmp_path, case.model, case.indexer)
+    model, indexer = load_checkpoint(tmp_path)
+    assert not model.training
+    state = case.model.state_dict()
+    assert list(model.state_dict()) == list(state)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    loaded = Case(model, indexer, case.rows, case.batch, [], frozenset())
+    pairs = list(zip(scores(case, case.rows), scores(loaded, case.rows), strict=True))
+    assert all(torch.equal(ours[2], theirs[2]) for ours, theirs in pairs)
+    assert len(pairs) > len(case.rows)
+
+
+@torch.no_grad()
+def test_predictions_are_valid_label_sequences(case: Case):
+    predictions = case.model.predict(case.batch.inputs)
+    mask = case.batch.inputs.word_mask
+    assert list(predictions) == list(case.model.tasks)
+    for name, found in predictions.items():
+        task = case.model.tasks[name]
+        labels, inside = (found, mask) if isinstance(found, Tensor) else (found.labels, mask[found.predicates[:, 0]])
+        assert labels.shape == inside.shape
+        assert not labels[~inside].any()
+        for ids, real in zip(labels, inside, strict=True):
+            tags = task.labels.tags(ids[real].tolist())
+            assert task.scheme is None or violations(tags, scheme=task.scheme) == []
+
+
+@torch.no_grad()
+def test_an_srl_task_labels_the_predicates_that_its_finder_finds(case: Case):
+    if not isinstance(case.model.heads[TESTED], SRLHead):
+        assert list(case.model.predict(case.batch.inputs, [TESTED])) == [TESTED]
+        return
+    predictions = case.model.predict(case.batch.inputs)
+    roles, finder = predictions[TESTED], predictions["finder"]
+    assert isinstance(roles, Roles)
+    assert isinstance(finder, Tensor)
+    assert torch.equal(roles.predicates, finder.nonzero())
+    for (_, word), ids in zip(roles.predicates.tolist(), roles.labels.tolist(), strict=True):
+        assert [t for t, tag in enumerate(case.model.tasks[TESTED].labels.tags(ids)) if tag == "B-V"] == [word]
+
+
+def test_a_sentence_has_the_same_scores_alone_and_in_any_batch(case: Case):
+    together = {(name, kind): value for name, kind, value in scores(case, case.rows)}
+    for row in case.rows:
+        for name, kind, value in scores(case, [row]):
+            torch.testing.assert_close(value, together[name, kind], atol=1e-5, rtol=1e-5)
+    for name, kind, value in scores(case, case.rows[2::-1] + case.rows[-2:]):
+        torch.testing.assert_close(value, together[name, kind], atol=1e-5, rtol=1e-5)
