@@ -39,6 +39,7 @@ def build_encoder(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sizes
                 pooling=spec.pooling,
                 scalar_mix=ScalarMix(backbone.num_hidden_layers + 1) if spec.scalar_mix else None,
                 characters=_characters(spec.characters, sizes),
+                case=spec.case,
                 dropout=spec.dropout,
             )
         case BiLSTMEncoderSpec():

@@ -16,6 +16,8 @@ from seqmtl.layers.scalar_mix import ScalarMix
 
 Pooling = Literal["first", "mean", "last"]
 
+N_LETTER_CASES = 8  # of data.letter_case.LetterCase, padding included
+
 
 class TransformerEncoder(Encoder):
     """Any ``AutoModel`` over windows of pieces.
@@ -32,6 +34,7 @@ class TransformerEncoder(Encoder):
         pooling: Pooling,
         scalar_mix: ScalarMix | None,
         characters: CharacterCNN | CharacterBiLSTM | None,
+        case: bool,
         dropout: float,
     ) -> None:
         """Wrap ``model``; ``scalar_mix`` mixes its embeddings and all its layers, None takes the last layer."""
@@ -43,13 +46,13 @@ class TransformerEncoder(Encoder):
         self.out_features: int = model.config.hidden_size
         embeddings = model.get_input_embeddings()
         assert isinstance(embeddings, nn.Embedding)
-        self.spelling = (
-            None if characters is None else SpellingProjection(characters.out_features, embeddings.embedding_dim)
-        )
+        width = embeddings.embedding_dim
+        self.spelling = None if characters is None else SpellingProjection(characters.out_features, width)
+        self.case = CaseEmbedding(width) if case else None
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Inputs) -> WordStates:
-        """Encode a batch that has pieces and, with a character model, characters."""
+        """Encode a batch that has pieces, and characters and letter cases where the encoder reads them."""
         pieces = inputs.pieces
         assert pieces is not None
         states = pool(self._piece_states(inputs, pieces), pieces, inputs.word_mask, self.pooling)
@@ -59,26 +62,48 @@ class TransformerEncoder(Encoder):
         """The states of all pieces, ``[W, P, D]``."""
         mask = pieces.mask.long()
         mixed = self.scalar_mix is not None
-        if self.characters is None:
+        hints = self._hints(inputs)
+        if not hints:
             output = self.model(input_ids=pieces.ids, attention_mask=mask, output_hidden_states=mixed)
         else:
-            embedded = self._embed(inputs, pieces)
+            embedded = self.model.get_input_embeddings()(pieces.ids)  # [W, P, D_embedding]
+            for hint in hints:
+                rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros, for special pieces
+                embedded = embedded + rows[pieces.word]
             output = self.model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=mixed)
         if self.scalar_mix is None:
             return output.last_hidden_state
         return self.scalar_mix(list(output.hidden_states))
 
-    def _embed(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
-        """Piece embeddings with the spelling of their words, ``[W, P, D_embedding]``."""
-        assert self.characters is not None
-        assert self.spelling is not None
-        assert inputs.characters is not None
-        embedded = self.model.get_input_embeddings()(pieces.ids)
-        spelling = self.spelling(self.characters(inputs.characters))  # [U, D_embedding]
-        spelling = nn.functional.pad(spelling, (0, 0, 0, 1))  # row U: the zero vector of special pieces
-        which = inputs.characters.word.reshape(-1)  # [B * T]
-        of_piece = which[pieces.word.clamp(min=0)] if len(which) else pieces.word
-        return embedded + spelling[torch.where(pieces.word < 0, len(spelling) - 1, of_piece)]
+    def _hints(self, inputs: Inputs) -> list[Tensor]:
+        """What is added to the embeddings of each word's pieces, each ``[B, T, D_embedding]``."""
+        hints = []
+        if self.characters is not None:
+            assert self.spelling is not None
+            assert inputs.characters is not None
+            hints.append(self.spelling(self.characters(inputs.characters))[inputs.characters.word])
+        if self.case is not None:
+            assert inputs.letter_cases is not None
+            hints.append(self.case(inputs.letter_cases))
+        return hints
+
+
+class CaseEmbedding(nn.Module):
+    """A vector per letter case; all start at zero."""
+
+    def __init__(self, out_features: int) -> None:
+        """Vectors of ``out_features``, one for each ``LetterCase``."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(N_LETTER_CASES, out_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """All zero."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, letter_cases: Tensor) -> Tensor:
+        """``[B, T]`` to ``[B, T, D]``."""
+        return nn.functional.embedding(letter_cases, self.weight)
 
 
 class SpellingProjection(nn.Module):
@@ -111,4 +136,4 @@ def pool(states: Tensor, pieces: PieceInputs, word_mask: Tensor, pooling: Poolin
     owner = torch.where(pieces.owned, pieces.word, n_words).flatten()  # [W * P]
     sums = flat.new_zeros(n_words + 1, flat.shape[-1]).index_add(0, owner, flat)[:n_words]
     counts = (pieces.last - pieces.first + 1).flatten()  # owned pieces of a word are neighbours
-    return (sums / counts[:, None]).view(*word_mask.shape, -1)
+    return (sums / counts[:, None]).view(*word_mask.shape, flat.shape[-1])
