@@ -8,12 +8,26 @@ Two index spaces, two vocabularies: ``word_*`` and ``piece_*``. Masks are bool, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from enum import IntEnum
 from typing import Self
 
 import torch
 from torch import Tensor
 
 IGNORED = -100  # label of a padded word, the value that torch.nn.functional.cross_entropy skips
+
+
+class LetterCase(IntEnum):
+    """The capitalisation features of Collobert et al. (2011, section 6.1), finer by one-letter words and by digits."""
+
+    PADDING = 0
+    LOWER = 1
+    CAPITAL = 2
+    UPPER = 3
+    TITLE = 4
+    MIXED = 5
+    DIGITS = 6
+    OTHER = 7
 
 
 class Movable:
@@ -76,12 +90,14 @@ class Inputs(Movable):
         word_ids: ids in a word vocabulary, ``[B, T]``.
         pieces: sub-words.
         characters: spellings.
+        letter_cases: how each word is capitalised, a ``LetterCase``, ``[B, T]``.
     """
 
     word_mask: Tensor
     word_ids: Tensor | None = None
     pieces: PieceInputs | None = None
     characters: CharacterInputs | None = None
+    letter_cases: Tensor | None = None
 
 
 @dataclass(frozen=True)

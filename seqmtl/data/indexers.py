@@ -50,7 +50,9 @@ def new_indexer(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sentenc
         assert backbone is not None
         tokenizer = load_tokenizer(spec.pretrained, revision=spec.revision)
         pieces = PieceTokenizer(tokenizer, limit=piece_limit(spec, backbone))
-        return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters)
+        return Indexer(
+            pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters, letter_cases=spec.case
+        )
     words = count_vocabulary(sentences, min_count=spec.min_count)
     return Indexer(words=WordIndexer(words), characters=characters)
 
@@ -70,7 +72,9 @@ def load_indexer(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, folder
     if isinstance(spec, TransformerEncoderSpec):
         assert backbone is not None
         pieces = PieceTokenizer(load_tokenizer(str(folder)), limit=piece_limit(spec, backbone))
-        return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=character_indexer)
+        return Indexer(
+            pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=character_indexer, letter_cases=spec.case
+        )
     assert words is not None
     return Indexer(words=WordIndexer(words), characters=character_indexer)
 

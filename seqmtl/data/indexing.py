@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqmtl.batch import CharacterInputs, Inputs, PieceInputs
+from seqmtl.batch import CharacterInputs, Inputs, LetterCase, PieceInputs
 from seqmtl.data.alignment import Window, windows
+from seqmtl.data.letter_case import letter_case
 from seqmtl.data.pieces import PieceTokenizer
 from seqmtl.data.vocabulary import Vocabulary, save_vocabularies
 
@@ -142,12 +143,14 @@ class Indexer:
         words: WordIndexer | None = None,
         pieces: PieceIndexer | None = None,
         characters: CharacterIndexer | None = None,
+        letter_cases: bool = False,
     ) -> None:
         """Compose the indexers; at least one of ``words`` and ``pieces`` is given."""
         assert words is not None or pieces is not None
         self.words = words
         self.pieces = pieces
         self.characters = characters
+        self.letter_cases = letter_cases
 
     def __call__(self, sentences: Sentences) -> Inputs:
         """Index a batch of sentences, each a sequence of words; an empty sentence is legal."""
@@ -158,6 +161,7 @@ class Indexer:
             word_ids=self.words(sentences) if self.words else None,
             pieces=self.pieces(sentences) if self.pieces else None,
             characters=self.characters(sentences) if self.characters else None,
+            letter_cases=index_letter_cases(sentences) if self.letter_cases else None,
         )
 
     def length(self, sentence: Sequence[str]) -> int:
@@ -174,6 +178,11 @@ class Indexer:
                 words=self.words.vocabulary if self.words else None,
                 characters=self.characters.vocabulary if self.characters else None,
             )
+
+
+def index_letter_cases(sentences: Sentences) -> Tensor:
+    """How each word is capitalised, 0 where padded, ``[B, T]``."""
+    return _padded([[letter_case(word) for word in sentence] for sentence in sentences], value=LetterCase.PADDING)
 
 
 def _padded(sequences: Sequence[Sequence[int]], *, value: int) -> Tensor:

@@ -9,22 +9,20 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from seqmtl.batch import Inputs, PieceInputs
+from seqmtl.batch import Inputs, LetterCase, PieceInputs
 from seqmtl.encoders.base import Encoder, WordStates
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.layers.scalar_mix import ScalarMix
 
 Pooling = Literal["first", "mean", "last"]
 
-N_LETTER_CASES = 8  # of data.letter_case.LetterCase, padding included
-
 
 class TransformerEncoder(Encoder):
     """Any ``AutoModel`` over windows of pieces.
 
-    With a character model, a projection of each word's spelling is added to the embeddings of its pieces. The
-    projection starts at zero, so the encoder starts as the pretrained one; an uncased encoder learns to see case and
-    affixes in all its layers. This is ours, not from a paper.
+    An uncased encoder can be told what it does not see, in all its layers: a vector for each word's letter case, and a
+    projection of its spelling, are added to the embeddings of its pieces. Both start at zero, so the encoder starts as
+    the pretrained one. The features are those of Collobert et al. (2011); adding them there is ours, not from a paper.
     """
 
     def __init__(
@@ -94,7 +92,7 @@ class CaseEmbedding(nn.Module):
     def __init__(self, out_features: int) -> None:
         """Vectors of ``out_features``, one for each ``LetterCase``."""
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(N_LETTER_CASES, out_features))
+        self.weight = nn.Parameter(torch.empty(len(LetterCase), out_features))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

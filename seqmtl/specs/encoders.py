@@ -40,6 +40,9 @@ class TransformerEncoderSpec(Spec):
     characters: CharacterSpec | None = Field(
         default=None, description="spelling added to the sub-word embeddings: an uncased encoder sees case again"
     )
+    case: bool = Field(
+        default=False, description="letter case added to the sub-word embeddings, for an uncased encoder"
+    )
     dropout: Probability = 0.1
 
 

@@ -9,12 +9,12 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqmtl.encoders.backbone import blocks
-from seqmtl.encoders.transformer import TransformerEncoder
+from seqmtl.encoders.transformer import CaseEmbedding, TransformerEncoder
 from seqmtl.layers.scalar_mix import ScalarMix
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.training import TrainingSpec
 
-NO_DECAY_MODULES = (ScalarMix, nn.LayerNorm, nn.Embedding)
+NO_DECAY_MODULES = (ScalarMix, nn.LayerNorm, nn.Embedding, CaseEmbedding)
 NO_DECAY_NAMES = ("bias", "start", "end")  # vectors, though K decoders make them matrices
 
 
