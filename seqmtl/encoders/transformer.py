@@ -60,18 +60,22 @@ class TransformerEncoder(Encoder):
         """The states of all pieces, ``[W, P, D]``."""
         mask = pieces.mask.long()
         mixed = self.scalar_mix is not None
-        hints = self._hints(inputs)
-        if not hints:
+        if self.characters is None and self.case is None:
             output = self.model(input_ids=pieces.ids, attention_mask=mask, output_hidden_states=mixed)
         else:
-            embedded = self.model.get_input_embeddings()(pieces.ids)  # [W, P, D_embedding]
-            for hint in hints:
-                rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros, for special pieces
-                embedded = embedded + rows[pieces.word]
+            embedded = self._embed(inputs, pieces)
             output = self.model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=mixed)
         if self.scalar_mix is None:
             return output.last_hidden_state
         return self.scalar_mix(list(output.hidden_states))
+
+    def _embed(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
+        """Piece embeddings with what the encoder is told of their words, ``[W, P, D_embedding]``."""
+        embedded = self.model.get_input_embeddings()(pieces.ids)
+        for hint in self._hints(inputs):
+            rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros, for special pieces
+            embedded = embedded + rows[pieces.word]
+        return embedded
 
     def _hints(self, inputs: Inputs) -> list[Tensor]:
         """What is added to the embeddings of each word's pieces, each ``[B, T, D_embedding]``."""

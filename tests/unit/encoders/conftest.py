@@ -94,7 +94,7 @@ class Family:
         spec = self.spec(**more)
         pieces = PieceTokenizer(load_tokenizer(str(self.tokenizer)), limit=piece_limit(spec, self.config))
         characters = CharacterIndexer(CHARACTERS, max_length=8) if spec.characters else None
-        return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters)
+        return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters, letter_cases=spec.case)
 
 
 @pytest.fixture(scope="session")

