@@ -1,8 +1,9 @@
-"""Small recipes, corpora and one trained run for the tests of training, tagging and the command line."""
+"""Small recipes, corpora, models and one trained run."""
 
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,17 @@ import yaml
 from rich.console import Console
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from seqmtl.batch import Batch
+from seqmtl.configuration import inventory_sizes
+from seqmtl.data.collation import Collator
+from seqmtl.data.indexers import new_indexer
+from seqmtl.data.indexing import Indexer
+from seqmtl.data.tasks import build_task
 from seqmtl.data.toy import generate
+from seqmtl.encoders.backbone import load_backbone_config
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.specs.encoders import TransformerEncoderSpec
+from seqmtl.specs.tasks import TaskSpec
 from seqmtl.training import train_recipe
 
 Recipe = dict[str, Any]
@@ -42,6 +53,12 @@ TINY: Recipe = {
     },
     "mixture": {"tokens_per_batch": 150},
     "training": {"epochs": 1, "precision": "fp32", "learning_rates": {"encoder": 2e-2, "heads": 2e-2}},
+}
+
+TINY_TRANSFORMER: Recipe = {
+    "kind": "transformer",
+    "scalar_mix": True,
+    "characters": {"kind": "cnn", "dim": 8, "width": 16},
 }
 
 
@@ -96,9 +113,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of the tiny recipe, trained once for all tests, which must not change it."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "recipe.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
-    train_recipe(
-        str(folder / "recipe.yaml"), folder / "run", overrides=["training.epochs=6"], console=Console(quiet=True)
-    )
+    longer = ["corpora.toy.sizes.train=100", "mixture.tokens_per_batch=60", "training={epochs: 12, evaluate_every: 6}"]
+    rates = ["training.learning_rates={encoder: 0.02, heads: 0.02}", "training.precision=fp32"]
+    train_recipe(str(folder / "recipe.yaml"), folder / "run", overrides=[*longer, *rates], console=Console(quiet=True))
     return folder / "run"
 
 
@@ -120,3 +137,40 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizers: Path
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """An untrained model with what it reads, in training mode."""
+
+    model: SeqMTLModel
+    indexer: Indexer
+    batch: Batch
+    rows: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def tiny_rows() -> list[dict[str, Any]]:
+    """Seven sentences of zero to nine words with all layers; one lacks ner_tags, some have no predicate."""
+    path = Path(__file__).parents[1] / "fixtures" / "tiny_corpus.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[..., TinyModel]:
+    """Builds a model over a tiny BERT, with spelling and scalar mix, for some or all of the tiny recipe's tasks."""
+
+    def build(*names: str, seed: int = 1, **encoder: Any) -> TinyModel:
+        torch.manual_seed(seed)
+        spec = TransformerEncoderSpec.parse(
+            TINY_TRANSFORMER | {"pretrained": str(tiny_encoder)} | encoder, source="test"
+        )
+        chosen = names or tuple(TINY["tasks"])
+        tasks = [build_task(name, TaskSpec.parse(TINY["tasks"][name], source=name), tiny_rows) for name in chosen]
+        backbone = load_backbone_config(spec.pretrained)
+        indexer = new_indexer(spec, backbone=backbone, sentences=[row["tokens"] for row in tiny_rows])
+        model = SeqMTLModel.from_encoder(spec, tasks=tasks, sizes=inventory_sizes(indexer))
+        batch = Collator(indexer, tasks)([("tiny", row) for row in tiny_rows])
+        return TinyModel(model.train(), indexer, batch, tiny_rows)
+
+    return build

@@ -1,0 +1,328 @@
+"""The model as one thing: sharing among tasks, prediction, and the traps of transformers (DESIGN.md section 5)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, BertModel
+
+from seqmtl import SeqMTLConfig, SeqMTLModel
+from seqmtl.data.collation import Collator
+from seqmtl.encoders.transformer import TransformerEncoder
+from seqmtl.errors import CheckpointError, ConfigError
+from seqmtl.heads.crf import CRFHead
+from seqmtl.heads.softmax import SoftmaxHead
+from seqmtl.heads.srl import SRLHead
+from seqmtl.labels import Scheme, violations
+from seqmtl.modeling import Roles, decode_roles
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.training.loop import rest_absent_tasks
+
+Build = Callable[..., Any]
+TASKS = ("upos", "chunk", "ner", "predicate", "srl")
+
+
+def shaken(model: SeqMTLModel) -> SeqMTLModel:
+    """The model with every parameter and class weight moved away from where it is initialised."""
+    for parameter in model.parameters():
+        parameter.data.add_(torch.randn_like(parameter), alpha=0.05)
+    for head in model.heads.values():
+        if isinstance(head, SoftmaxHead):
+            head.class_weights.uniform_(0.5, 2.0)
+    return model.eval()
+
+
+def losses_of(tiny) -> dict[str, Tensor]:
+    return {task: loss.total for task, loss in tiny.model(tiny.batch.inputs, tiny.batch.targets).tasks.items()}
+
+
+@torch.no_grad()
+def same_outputs(ours: SeqMTLModel, theirs: SeqMTLModel, tiny) -> bool:
+    """Whether two models give the same bits."""
+    theirs = theirs.eval()
+    for tensor in (*theirs.parameters(), *theirs.buffers()):
+        tensor.data = tensor.data.clone()  # out of the mapped file: products round by where their factors lie
+    first, second = (model(tiny.batch.inputs, tiny.batch.targets).tasks for model in (ours, theirs))
+    return all(torch.equal(first[task].total, second[task].total) for task in TASKS)
+
+
+# --- tasks and what they share
+
+
+def test_from_encoder_starts_from_the_pretrained_weights(tiny_model: Build, tiny_encoder: Path):
+    pretrained = BertModel.from_pretrained(tiny_encoder).state_dict()
+    found = tiny_model().model.encoder.model.state_dict()
+    assert found
+    assert all(torch.equal(value, pretrained[name]) for name, value in found.items())
+
+
+def test_the_encoder_is_as_large_for_one_task_as_for_five(tiny_model: Build):
+    sizes = [sum(p.numel() for p in tiny_model(*names).model.encoder.parameters()) for names in (("upos",), TASKS)]
+    assert sizes[0] == sizes[1]
+
+
+def test_m_1_is_the_joint_model_without_its_other_tasks_bit_for_bit(tiny_model: Build):
+    joint, single = tiny_model(), tiny_model("upos")
+    single.model.load_state_dict({n: v for n, v in joint.model.state_dict().items() if n in single.model.state_dict()})
+    joint.model.eval(), single.model.eval()
+    one, many = losses_of(single)["upos"], losses_of(joint)["upos"]
+    assert torch.equal(one, many)
+    ours = torch.autograd.grad(many.sum(), list(joint.model.encoder.parameters()), allow_unused=True)
+    theirs = torch.autograd.grad(one.sum(), list(single.model.encoder.parameters()), allow_unused=True)
+    assert all(torch.equal(a, b) if a is not None else b is None for a, b in zip(ours, theirs, strict=True))
+
+
+def test_hs1_the_encoders_gradient_is_the_sum_of_the_tasks_gradients(tiny_model: Build):
+    tiny = tiny_model()
+    tiny.model.eval()
+    parameters = [p for name, p in tiny.model.encoder.named_parameters() if not name.startswith("characters")]
+    joint = torch.autograd.grad(torch.stack(list(losses_of(tiny).values())).sum(), parameters)
+    each = [torch.autograd.grad(losses_of(tiny)[task].sum(), parameters) for task in TASKS]
+    for together, apart in zip(joint, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(together, torch.stack(apart).sum(dim=0), atol=1e-4, rtol=1e-4)
+
+
+def test_hs2_a_batch_of_one_task_gives_the_others_zero_gradients_which_then_rest(tiny_model: Build):
+    tiny = tiny_model()
+    row = {key: tiny.rows[0][key] for key in ("tokens", "upos")}
+    batch = collated(tiny, [row])
+    losses = tiny.model(batch.inputs, batch.targets)
+    words = {task: int(loss.count) for task, loss in losses.tasks.items()}
+    assert words == {"upos": 9, "chunk": 0, "ner": 0, "predicate": 0, "srl": 0}
+    joint_loss(losses, weights=dict.fromkeys(TASKS, 1.0), words=words, processes=1, micro_batches=1).backward()
+    for task in TASKS:
+        for parameter in tiny.model.task_parameters(task):
+            assert parameter.grad is not None
+            assert bool(parameter.grad.any()) == (task == "upos")
+    rest_absent_tasks(tiny.model, words)
+    for task in TASKS:
+        assert all((p.grad is None) == (task != "upos") for p in tiny.model.task_parameters(task))
+    assert all(p.grad is not None for p in tiny.model.encoder.parameters())
+
+
+def test_a_batch_of_empty_sentences_costs_zero_with_every_parameter_in_the_graph(tiny_model: Build):
+    tiny = tiny_model()
+    batch = collated(tiny, [tiny.rows[-1]] * 2)
+    assert batch.inputs.word_mask.shape == (2, 0)
+    losses = tiny.model(batch.inputs, batch.targets).tasks
+    torch.stack([loss.total.sum() for loss in losses.values()]).sum().backward()
+    assert all(not loss.total.any() for loss in losses.values())
+    assert all(p.grad is not None and not p.grad.any() for p in tiny.model.parameters())
+    found = tiny.model.eval().predict(batch.inputs)
+    assert {task: tuple((v if isinstance(v, Tensor) else v.labels).shape) for task, v in found.items()} == {
+        task: (0, 0) if task == "srl" else (2, 0) for task in TASKS
+    }
+
+
+def collated(tiny, rows: list[dict[str, Any]]):
+    return Collator(tiny.indexer, list(tiny.model.tasks.values()))([("tiny", row) for row in rows])
+
+
+def test_one_encoder_pass_serves_every_task(tiny_model: Build):
+    tiny, passes = tiny_model(), []
+    tiny.model.encoder.register_forward_hook(lambda *_: passes.append(1))
+    losses_of(tiny)
+    tiny.model.predict(tiny.batch.inputs)
+    assert len(passes) == 2
+
+
+# --- prediction
+
+
+@torch.no_grad()
+def test_predict_runs_the_finder_of_an_srl_task_without_showing_it(tiny_model: Build):
+    tiny = tiny_model()
+    shaken(tiny.model)
+    every = tiny.model.predict(tiny.batch.inputs)
+    alone = tiny.model.predict(tiny.batch.inputs, ["srl"])
+    assert list(every) == list(TASKS)
+    assert list(alone) == ["srl"]
+    assert isinstance(alone["srl"], Roles)
+    assert isinstance(every["srl"], Roles)
+    assert torch.equal(alone["srl"].labels, every["srl"].labels)
+    assert torch.equal(alone["srl"].predicates, every["predicate"].nonzero())
+
+
+def test_an_srl_task_without_a_finder_says_what_to_set(tiny_model: Build):
+    tiny = tiny_model("upos", "srl")
+    task = tiny.model.tasks["srl"]
+    spec = task.spec.model_copy(update={"predicates": None})
+    tiny.model.tasks["srl"] = type(task)(task.name, spec, task.labels)
+    with pytest.raises(CheckpointError, match=r"task 'srl' .* tasks\.srl\.predicates"):
+        tiny.model.predict(tiny.batch.inputs)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("budget", [1, 200, 500, 2**24])
+def test_roles_decoded_in_runs_equal_roles_decoded_at_once(tiny_model: Build, budget: int):
+    tiny = tiny_model()
+    shaken(tiny.model)
+    features, mask = tiny.model.features(tiny.batch.inputs, ["srl"])["srl"], tiny.batch.inputs.word_mask
+    head, predicates = tiny.model.heads["srl"], mask.nonzero()  # every word is asked
+    whole = head.decode(head.scores(features, mask, predicates)[0], mask, predicates)
+    assert torch.equal(decode_roles(head, features, mask, predicates, budget=budget), whole)
+    assert decode_roles(head, features, mask, predicates[:0], budget=budget).shape == (0, mask.shape[1])
+
+
+def test_runs_are_as_long_as_the_budget_allows(tiny_model: Build, monkeypatch: pytest.MonkeyPatch):
+    tiny, sizes = tiny_model(), []
+    features, mask = tiny.model.features(tiny.batch.inputs, ["srl"])["srl"], tiny.batch.inputs.word_mask
+    scores = SRLHead.scores
+    monkeypatch.setattr(
+        SRLHead, "scores", lambda self, f, m, part: (sizes.append(len(part)), scores(self, f, m, part))[1]
+    )
+    per_predicate = mask.shape[1] * len(tiny.model.tasks["srl"].labels)
+    decode_roles(tiny.model.heads["srl"], features, mask, mask.nonzero()[:8], budget=3 * per_predicate)
+    assert sizes == [3, 3, 2]
+
+
+# --- what is trained
+
+
+def test_lower_blocks_are_frozen_and_what_is_ours_is_not(tiny_model: Build):
+    model = tiny_model(trainable_layers=1).model
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen
+    assert frozen == {
+        name
+        for name, _ in model.named_parameters()
+        if name.startswith(("encoder.model.embeddings", "encoder.model.encoder.layer.0"))
+    }
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(tiny_model: Build):
+    gradients = []
+    for checkpointing in (False, True):
+        tiny = tiny_model(gradient_checkpointing=checkpointing)
+        assert tiny.model.encoder.model.is_activation_checkpointing == checkpointing
+        for module in tiny.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        torch.stack(list(losses_of(tiny).values())).sum().backward()
+        gradients.append([p.grad for p in tiny.model.parameters()])
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# --- transformers: the six traps of DESIGN.md section 5
+
+
+@pytest.fixture
+def saved(tiny_model: Build, tmp_path: Path):
+    """A shaken model and the folder that it was saved to."""
+    tiny = tiny_model()
+    shaken(tiny.model).save_pretrained(tmp_path)
+    return tiny, tmp_path
+
+
+@pytest.mark.parametrize("loader", [SeqMTLModel, AutoModel])
+def test_trap_1_every_loaded_value_survives_bit_for_bit(saved, loader):
+    tiny, folder = saved
+    loaded = loader.from_pretrained(folder)
+    assert type(loaded) is SeqMTLModel
+    state = loaded.state_dict()
+    for name, value in tiny.model.state_dict().items():
+        assert torch.equal(state[name], value), name
+    for name in ("heads.chunk.transitions", "heads.chunk.start", "heads.chunk.end", "heads.upos.class_weights"):
+        assert name in state
+    assert {"encoder.scalar_mix.weights", "encoder.scalar_mix.gamma", "encoder.spelling.weight"} <= set(state)
+    assert same_outputs(tiny.model, loaded, tiny)
+
+
+def test_trap_2_no_buffer_of_ours_is_left_out_of_the_checkpoint(saved):
+    tiny, folder = saved
+    loaded = SeqMTLModel.from_pretrained(folder)
+    ours = {name for name, _ in loaded.named_buffers() if not name.startswith("encoder.model.")}
+    assert ours == {f"heads.{task}.class_weights" for task in ("upos", "ner", "predicate")}
+    assert ours <= set(load_file(folder / "model.safetensors"))
+    theirs = dict(tiny.model.named_buffers())  # position ids of the backbone are not saved, and must come back right
+    assert all(torch.equal(value, theirs[name]) for name, value in loaded.named_buffers())
+
+
+def test_trap_2_derived_constraints_hold_after_loading(saved):
+    _, folder = saved
+    loaded = SeqMTLModel.from_pretrained(folder).eval()
+    head, labels = loaded.heads["chunk"], loaded.tasks["chunk"].labels
+    assert isinstance(head, CRFHead)
+    mask = torch.ones(20, 8, dtype=torch.bool)
+    for ids in head.decode(5 * torch.randn(20, 8, len(labels)), mask).tolist():
+        assert violations(labels.tags(ids), scheme=Scheme.BIO) == []
+
+
+def test_trap_3_construction_leaves_every_module_as_it_initialised_itself(tiny_model: Build):
+    model = tiny_model().model
+    crf, mix = model.heads["chunk"], model.encoder.scalar_mix
+    assert crf.transitions.abs().max() <= 0.1
+    assert crf.transitions.std() > 0.03
+    assert torch.equal(mix.gamma, torch.ones(1))
+    assert not mix.weights.any()
+    assert not model.encoder.spelling.weight.any()
+    lstm = model.heads["srl"].contextualiser.stack.layers[0].forward_lstm
+    assert torch.equal(lstm.bias_ih_l0.chunk(4)[1], torch.ones(lstm.hidden_size))
+
+
+def test_trap_3_what_a_checkpoint_lacks_is_initialised_and_what_it_has_is_kept(saved):
+    tiny, folder = saved
+    weights = load_file(folder / "model.safetensors")
+    lost = {
+        "heads.chunk.transitions",
+        "encoder.scalar_mix.gamma",
+        "encoder.spelling.weight",
+        "heads.upos.class_weights",
+    }
+    lost |= {name for name in weights if name.startswith("heads.srl.contextualiser")}
+    kept = {name: value for name, value in weights.items() if name not in lost}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    state = SeqMTLModel.from_pretrained(folder).state_dict()
+    assert all(torch.equal(state[name], value) for name, value in kept.items())
+    assert 0.03 < state["heads.chunk.transitions"].std() < 0.1
+    assert state["encoder.scalar_mix.gamma"] == 1
+    assert not state["encoder.spelling.weight"].any()
+    assert torch.equal(state["heads.upos.class_weights"], torch.ones(len(tiny.model.tasks["upos"].labels)))
+    recurrent = state["heads.srl.contextualiser.stack.layers.0.forward_lstm.weight_hh_l0"]
+    assert 0.2 < recurrent.abs().max() <= recurrent.shape[1] ** -0.5  # torch's own initialisation of an LSTM
+
+
+def test_trap_4_each_tensor_is_saved_under_one_name(saved):
+    tiny, folder = saved
+    assert set(load_file(folder / "model.safetensors")) == set(tiny.model.state_dict())
+    assert not (folder / "pytorch_model.bin").exists()
+
+
+@pytest.mark.parametrize("name", ["type", "train", "keys", "state_dict", "a.b", "Upper", "with space", "", "1st"])
+def test_trap_5_names_that_torch_cannot_have_are_refused_by_the_recipe(name: str):
+    recipe = {
+        "name": "test",
+        "corpora": {"toy": {"kind": "toy"}},
+        "tasks": {name: {"layer": "upos", "head": {"kind": "softmax"}}},
+        "encoder": {"kind": "bilstm"},
+    }
+    with pytest.raises(ConfigError, match=r"cannot name a task|is reserved"):
+        RecipeSpec.parse(recipe, source="test")
+
+
+def test_trap_6_the_backbone_has_an_attention_implementation(saved):
+    tiny, folder = saved
+    for model in (tiny.model, SeqMTLModel.from_pretrained(folder)):
+        assert isinstance(model.encoder, TransformerEncoder)
+        assert model.config._attn_implementation == "sdpa"
+        assert model.encoder.model.config._attn_implementation == "sdpa"
+
+
+def test_auto_classes_know_the_model(saved):
+    tiny, folder = saved
+    config = AutoConfig.from_pretrained(folder)
+    assert type(config) is SeqMTLConfig
+    assert config.task_list == list(tiny.model.tasks.values())
+    assert same_outputs(tiny.model, AutoModel.from_pretrained(folder), tiny)
+    assert type(AutoModel.from_config(config)) is SeqMTLModel
+
+
+def test_a_model_that_was_loaded_can_be_saved_and_loaded_again(saved, tmp_path: Path):
+    tiny, folder = saved
+    SeqMTLModel.from_pretrained(folder).save_pretrained(tmp_path / "again")
+    assert same_outputs(tiny.model, SeqMTLModel.from_pretrained(tmp_path / "again"), tiny)
