@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from seqmtl.errors import SeqMTLError
 
@@ -39,7 +40,7 @@ def train(
     spec, folder = load_recipe(recipe, overrides=overrides)
     out = out or Path("runs") / spec.name
     train_recipe(spec, out, folder=folder, console=console)
-    console.print(f"checkpoint, history and curves: {out}", highlight=False)
+    console.print(f"checkpoint, history and curves: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -110,7 +111,7 @@ def inspect(run: RunFolder) -> None:
 
     console = Console()
     model, _ = load_checkpoint(run)
-    parts = Table("part", "class", title=f"{run}: {model.num_parameters():,} parameters")
+    parts = Table("part", "class", title=Text(f"{run}: {model.num_parameters():,} parameters"))
     parts.add_column("parameters", justify="right")
     modules = {"encoder": model.encoder, "sharing": model.sharing, **{f"heads.{n}": h for n, h in model.heads.items()}}
     for name, module in modules.items():
@@ -118,7 +119,8 @@ def inspect(run: RunFolder) -> None:
     console.print(parts)
     tasks = Table("task", "layer", "head", "labels", title="tasks")
     for name, task in model.tasks.items():
-        tasks.add_row(name, task.spec.layer, task.spec.head.kind, " ".join(task.labels.labels))
+        labels = Text(" ".join(task.labels.labels))  # Text: rich would read the label "[x]" as markup
+        tasks.add_row(name, task.spec.layer, task.spec.head.kind, labels)
     console.print(tasks)
 
 

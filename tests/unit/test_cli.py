@@ -1,0 +1,353 @@
+import gzip
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from seqmtl import cli
+from seqmtl.documents import from_columns, from_json_line
+from seqmtl.evaluation import scores_from_json
+
+TEXT = "Anna gave Bob the book. She was tired!"
+
+
+@pytest.fixture
+def seqmtl(monkeypatch, capsys):
+    """Run the command line in this process; return its exit code, standard output and standard error."""
+
+    def run(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", ["seqmtl", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def refused(seqmtl, write_recipe, tmp_path):
+    """Train a recipe that cannot be trained; return the message, which is no traceback and comes before training."""
+
+    def run(recipe, *arguments):
+        out = tmp_path / "run"
+        code, shown, message = seqmtl("train", write_recipe(recipe), "--out", out, *arguments)
+        assert code == 2
+        assert shown == ""
+        assert message.startswith("error: ")
+        assert "Traceback" not in message
+        assert not (out / "history.jsonl").exists()
+        assert not (out / "config.json").exists()
+        return message
+
+    return run
+
+
+# What a person types is a promise: whoever changes an option changes this table and the changelog.
+OPTIONS = {
+    "train": {"recipe": [], "out": ["--out"], "overrides": ["--set"]},
+    "evaluate": {
+        "run": [],
+        "corpus": ["--corpus"],
+        "split": ["--split"],
+        "labels": ["--labels", "--no-labels"],
+        "output": ["--json"],
+        "compare": ["--compare"],
+        "overrides": ["--set"],
+    },
+    "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"]},
+    "inspect": {"run": []},
+    "schema": {},
+}
+
+
+def test_commands_and_options_stay_as_they_are():
+    commands = typer.main.get_command(cli.app).commands
+    found = {
+        name: {
+            parameter.name: [
+                option for option in (*parameter.opts, *parameter.secondary_opts) if option.startswith("--")
+            ]
+            for parameter in command.params
+        }
+        for name, command in commands.items()
+    }
+    assert found == OPTIONS
+    assert [p.required for p in commands["train"].params] == [True, False, False]
+
+
+def test_help_names_every_command(seqmtl):
+    code, shown, _ = seqmtl("--help")
+    assert code == 0
+    assert all(command in shown for command in OPTIONS)
+
+
+def test_an_unknown_command_is_a_usage_error(seqmtl):
+    code, _, message = seqmtl("tran")
+    assert code == 2
+    assert "tran" in message
+
+
+def test_train_writes_a_run_and_shows_its_scores(seqmtl, tiny, write_recipe, tmp_path):
+    path = write_recipe(tiny)
+    code, shown, errors = seqmtl("train", path, "--out", tmp_path / "[run]", "--set", "training.max_steps=1")
+    assert (code, errors) == (0, "")
+    assert "toy test" in shown
+    assert f"checkpoint, history and curves: {tmp_path}/[run]" in shown
+    saved = yaml.safe_load((tmp_path / "[run]" / "recipe.yaml").read_text())
+    assert saved["training"]["max_steps"] == 1
+
+
+def test_a_run_is_called_after_its_recipe(seqmtl, tiny, write_recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, *_ = seqmtl("train", write_recipe(tiny), "--set", "training.max_steps=1", "--set", "name=mine")
+    assert code == 0
+    assert (tmp_path / "runs" / "mine" / "model.safetensors").is_file()
+
+
+def test_evaluate_shows_tables_and_writes_the_scores_of_training(seqmtl, tiny_run, tmp_path):
+    code, shown, errors = seqmtl("evaluate", tiny_run, "--json", tmp_path / "new" / "scores.json")
+    assert (code, errors) == (0, "")
+    for part in ("srl_f1_official", "srl_f1_end_to_end", "f1_strict", "chunk, label by label", "ARG0", "PROPN"):
+        assert part in shown
+    written = scores_from_json(json.loads((tmp_path / "new" / "scores.json").read_text()))
+    trained = json.loads((tiny_run / "metrics.json").read_text())["test"]["toy"]
+    assert written == scores_from_json(trained)
+
+
+def test_evaluate_without_labels_and_on_another_split(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--split", "dev", "--corpus", "toy")
+    assert code == 0
+    assert "label by label" not in shown
+    assert ", dev" in shown
+
+
+def test_compare_shows_differences_with_p_values(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--compare", tiny_run)
+    assert code == 0
+    table = shown[shown.index("against") :]
+    for column in ("Difference", "Low", "High", "p"):
+        assert column in table
+    assert table.count("1.000") == 5  # a task each, no difference
+
+
+def test_runs_on_different_sentences_are_not_compared(seqmtl, tiny, write_corpus, toy_rows, write_recipe, tiny_run):
+    rows = toy_rows(6)
+    tiny["corpora"] = {"toy": write_corpus("c", train=rows, dev=rows, test=rows[:2])}
+    other = write_recipe(tiny).parent / "other"
+    seqmtl("train", write_recipe(tiny), "--out", other, "--set", "training.max_steps=1")
+    code, _, message = seqmtl("evaluate", tiny_run, "--no-labels", "--compare", other)
+    assert code == 2
+    assert "scored on different sentences (16 and 2)" in message
+
+
+def test_predict_shows_a_view(seqmtl, tiny_run):
+    code, shown, errors = seqmtl("predict", tiny_run, TEXT)
+    assert (code, errors) == (0, "")
+    for part in ("Anna", "chunk", "ner", "srl"):
+        assert part in shown
+    assert "\x1b" not in shown  # no colours where there is no terminal
+
+
+def test_predict_writes_a_json_line_per_text(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("predict", tiny_run, TEXT, "שלום 😀", "--format", "json")
+    assert code == 0
+    documents = [from_json_line(line) for line in shown.splitlines()]
+    assert [document.text for document in documents] == [TEXT, "שלום 😀"]
+
+
+def test_predict_writes_columns(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("predict", tiny_run, TEXT, "--format", "columns")
+    assert code == 0
+    [document] = from_columns(shown)
+    assert [token.text for token in document.sentences[1].tokens] == ["She", "was", "tired", "!"]
+
+
+def test_predict_reads_lines_of_the_standard_input(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("predict", tiny_run, "--format", "json", stdin="Anna slept.\n\nBob ran.\n")
+    assert code == 0
+    assert [json.loads(line)["text"] for line in shown.splitlines()] == ["Anna slept.", "", "Bob ran."]
+
+
+def test_predict_reads_a_whole_file_with_its_line_ends(seqmtl, tiny_run, tmp_path):
+    text = "Anna slept.\r\nBob ran.\r\n"
+    (tmp_path / "in.txt").write_bytes(text.encode())
+    code, shown, _ = seqmtl("predict", tiny_run, "--file", tmp_path / "in.txt", "--format", "json")
+    assert code == 0
+    assert json.loads(shown)["text"] == text
+
+
+def test_a_file_that_is_no_text_is_refused(seqmtl, tiny_run, tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"\xff\xfe")
+    for name in ("in.txt", "none.txt"):
+        code, _, message = seqmtl("predict", tiny_run, "--file", tmp_path / name)
+        assert code == 2
+        assert f"{name}: cannot be read as UTF-8 text" in message
+
+
+def test_inspect_shows_parts_and_tasks_with_labels(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("inspect", tiny_run)
+    assert code == 0
+    for part in ("BiLSTMEncoder", "HardSharing", "heads.srl", "CRFHead", "B-ARG0", "srl_frames"):
+        assert part in shown
+
+
+def test_schema_is_json_also_in_a_narrow_terminal(seqmtl, monkeypatch):
+    code, shown, _ = seqmtl("schema")
+    assert code == 0
+    assert "encoder" in json.loads(shown)["properties"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "inspect"])
+def test_a_folder_that_is_no_checkpoint_is_refused(seqmtl, tmp_path, command):
+    code, shown, message = seqmtl(command, tmp_path, *(["text"] if command == "predict" else []))
+    assert (code, shown) == (2, "")
+    assert "not a checkpoint: it has no config.json" in message
+
+
+# Bad input, the list of issue 2.
+
+
+def test_a_truncated_gz(tiny, refused, toy_rows, tmp_path):
+    lines = "".join(json.dumps(row) + "\n" for row in toy_rows(30)).encode()
+    (tmp_path / "train.jsonl.gz").write_bytes(gzip.compress(lines)[:-200])
+    tiny["corpora"] = {"c": {"kind": "jsonl", "path": str(tmp_path), "splits": {"train": "train.jsonl.gz"}}}
+    message = refused(tiny)
+    assert re.search(r"train\.jsonl\.gz:\d+: the gzip file is broken", message)
+
+
+def conll(recipe, tmp_path, text, **more):
+    (tmp_path / "train.txt").write_text(text)
+    recipe["tasks"] = {"ner": recipe["tasks"]["ner"]}
+    recipe["corpora"] = {
+        "c": {
+            "kind": "conll",
+            "path": str(tmp_path),
+            "columns": {"tokens": 0, "ner_tags": 1},
+            "splits": {"train": "train.txt"},
+            **more,
+        }
+    }
+    return recipe
+
+
+def test_a_line_with_a_missing_column(tiny, refused, tmp_path):
+    message = refused(conll(tiny, tmp_path, "Anna B-PER\nsaw O\nBob\n"))
+    assert "train.txt:3: " in message
+
+
+def test_a_tag_outside_the_scheme_is_an_error_or_repaired(tiny, refused, seqmtl, write_recipe, tmp_path):
+    recipe = conll(tiny, tmp_path, "Anna I-PER\nsaw O\nBob B-PER\n", schemes={"ner_tags": "bio"})
+    message = refused(recipe)
+    assert "train.txt:1" in message
+    assert "I-PER" in message
+    assert "repair" in message  # the remedy
+    code, *_ = seqmtl("train", write_recipe(recipe), "--out", tmp_path / "run", "--set", "corpora.c.policy=repair")
+    assert code == 0
+    tasks = json.loads((tmp_path / "run" / "config.json").read_text())["tasks"]
+    assert tasks[0]["labels"] == ["O", "S-PER"]
+
+
+def test_tokens_and_labels_of_different_length(tiny, refused, write_corpus, toy_rows):
+    rows = toy_rows(3)
+    rows[1]["upos"] = rows[1]["upos"][:-1]
+    tiny["corpora"] = {"c": write_corpus("c", train=rows)}
+    message = refused(tiny)
+    assert rows[1]["id"] in message
+    assert "upos" in message
+    assert str(len(rows[1]["tokens"])) in message
+
+
+def test_a_label_unseen_in_training(tiny, refused, write_corpus, toy_rows):
+    rows = toy_rows(6)
+    dev = [rows[0] | {"upos": ["NUON", *rows[0]["upos"][1:]]}]
+    tiny["corpora"] = {"c": write_corpus("c", train=rows, dev=dev)}
+    message = refused(tiny)
+    assert "'NUON' (1 x); did you mean 'NOUN'?" in message
+
+
+def test_an_unknown_recipe_key(tiny, refused):
+    tiny["training"]["epoch"] = tiny["training"].pop("epochs")
+    assert "training.epoch: unknown key; did you mean 'epochs'?" in refused(tiny)
+
+
+@pytest.mark.parametrize("name", ["no-such-org/no-such-encoder", "/no/such/folder", "package:no_such_package/model"])
+def test_an_encoder_that_does_not_exist(tiny, refused, name):
+    tiny["encoder"] = {"kind": "transformer", "pretrained": name}
+    message = refused(tiny)
+    assert name in message
+    assert "folder" in message  # what it may be
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_an_empty_corpus(tiny, refused, tmp_path, content):
+    assert "corpus 'c', split 'train': has no sentences" in refused(conll(tiny, tmp_path, content))
+
+
+def test_a_task_whose_layer_no_corpus_carries(tiny, refused):
+    tiny["tasks"]["upos"]["layer"] = "upso"
+    assert "tasks.upos.layer: no corpus among toy carries 'upso'; did you mean 'upos'?" in refused(tiny)
+
+
+def test_a_corpus_that_is_not_there(tiny, refused):
+    tiny["corpora"] = {"c": {"kind": "jsonl", "path": "nowhere", "splits": {"train": "x.jsonl"}}}
+    assert "there is no folder" in refused(tiny)
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("training.epochs", "--set training.epochs: expected KEY.PATH=VALUE"),
+        ("training.epochs=many", "training.epochs: got 'many'"),
+        ("training.epoch=3", "training.epoch: unknown key; did you mean 'epochs'?"),
+        ("name.x=3", "name is 'tiny', which has no keys"),
+    ],
+)
+def test_a_bad_override(tiny, refused, override, complaint):
+    assert complaint in refused(tiny, "--set", override)
+
+
+def test_a_missing_recipe(seqmtl, tmp_path):
+    code, _, message = seqmtl("train", tmp_path / "none.yaml")
+    assert code == 2
+    assert "none.yaml: there is no such file" in message
+    code, _, message = seqmtl("train", "quickstrat")
+    assert code == 2
+    assert "did you mean 'quickstart'?" in message
+
+
+def test_a_loss_that_is_not_finite(seqmtl, tiny, write_recipe, tmp_path):
+    tiny["training"] |= {"learning_rates": {"encoder": 1e30, "heads": 1e30}, "max_steps": 6}
+    code, _, message = seqmtl("train", write_recipe(tiny), "--out", tmp_path / "run")
+    assert code == 2
+    assert "the loss of task" in message
+
+
+@pytest.mark.slow
+def test_a_pipe_gets_no_bars_no_colours_and_no_chatter(tiny, tiny_encoder, write_recipe, tmp_path):
+    tiny["encoder"] = {"kind": "transformer", "pretrained": str(tiny_encoder), "overlap": 8}
+    command = [sys.executable, "-m", "seqmtl.cli"]
+    environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
+    done = subprocess.run(
+        [*command, "train", str(write_recipe(tiny)), "--out", str(tmp_path / "run"), "--set", "training.max_steps=1"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not set("\r\x1b") & set(done.stdout)
+    done = subprocess.run([*command, "train", "nothing"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no file 'nothing' among the shipped recipes")
+    assert Path(tmp_path / "run" / "tokenizer.json").is_file()

@@ -1,0 +1,144 @@
+"""The programs in scripts/ run as a person starts them."""
+
+import io
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from seqmtl import SeqMTLModel
+from seqmtl.evaluation import scores_from_json
+from seqmtl.training import evaluate_checkpoint
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SHORT = ["train", "evaluate", "predict", "push_to_hub"]
+
+
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """Run a script in this process; return its exit code, standard output and standard error."""
+
+    def run(name, *arguments, stdin=""):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_script_is_short_and_uses_public_names_only(name):
+    lines = (SCRIPTS / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= 40
+    assert not [line for line in lines if line.startswith(("from seqmtl.", "import seqmtl."))]
+
+
+def test_train_writes_a_run(script, tiny, write_recipe, tmp_path):
+    code, shown, errors = script(
+        "train", write_recipe(tiny), "--out", tmp_path / "run", "--set", "training.max_steps=1"
+    )
+    assert (code, errors) == (0, "")
+    assert "toy test" in shown
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_evaluate_prints_the_scores_of_training(script, tiny_run):
+    code, shown, errors = script("evaluate", tiny_run)
+    assert (code, errors) == (0, "")
+    trained = scores_from_json(json.loads((tiny_run / "metrics.json").read_text())["test"]["toy"])
+    expected = [[task, score.main, f"{score.main_value:.4f}"] for task, score in trained.items()]
+    assert [line.split("\t") for line in shown.splitlines()] == expected
+
+
+def test_predict_tags_lines(script, tiny_run):
+    code, shown, errors = script("predict", tiny_run, stdin="Anna gave Bob the book. She slept in Paris.\n\n")
+    assert (code, errors) == (0, "")
+    assert [line for line in shown.splitlines() if not line.startswith(" ")] == [
+        "Anna gave Bob the book.",
+        "She slept in Paris.",
+    ]
+    assert "\n  chunk\t0\t" in shown
+
+
+def test_push_to_hub_sends_the_model_and_what_it_reads_with(script, tiny_run, monkeypatch):
+    sent = {}
+    monkeypatch.setattr(
+        SeqMTLModel, "push_to_hub", lambda _, repo_id, *, private: sent.update(model=repo_id, private=private)
+    )
+    monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", lambda _, **asked: sent.update(asked))
+    code, _, errors = script("push_to_hub", tiny_run, "me/tagger", "--private")
+    assert (code, errors) == (0, "")
+    assert (sent["model"], sent["repo_id"], sent["private"]) == ("me/tagger", "me/tagger", True)
+    kept = huggingface_hub.utils.filter_repo_objects(
+        [str(file.relative_to(tiny_run)) for file in tiny_run.rglob("*")], ignore_patterns=sent["ignore_patterns"]
+    )
+    assert set(kept) == {"vocabulary.json", "recipe.yaml", "metrics.json"}
+
+
+@pytest.mark.parametrize(("name", "more"), [("evaluate", []), ("predict", []), ("push_to_hub", ["me/tagger"])])
+def test_a_folder_that_is_no_run_is_one_line(script, tmp_path, name, more):
+    code, shown, errors = script(name, tmp_path, *more)
+    assert code.startswith("error: ")
+    assert "not a checkpoint" in code
+    assert (shown, errors) == ("", "")
+
+
+def launch(recipe, out, *arguments):
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", str(SCRIPTS / "train.py"), str(recipe)]
+    return subprocess.run(
+        [*command, "--out", str(out), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_score_as_one_process_scores_their_checkpoint(tiny, write_recipe, tmp_path):
+    done = launch(write_recipe(tiny), tmp_path / "run", "--set", "training.epochs=2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("toy test") == 1  # one process speaks
+    assert not set("\r\x1b") & set(done.stdout)
+    assert "Loading weights" not in done.stderr
+    trained = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["toy"]
+    assert evaluate_checkpoint(tmp_path / "run").scores == scores_from_json(trained)
+
+
+@pytest.mark.slow
+def test_two_processes_train_corpora_with_disjoint_layers(tiny, write_corpus, toy_rows, write_recipe, tmp_path):
+    rows = toy_rows(30)
+    layers = {"parts": ["upos"], "names": ["ner_tags"], "roles": ["srl_frames"]}
+    tiny["corpora"] = {
+        corpus: write_corpus(
+            corpus,
+            train=[{key: row[key] for key in ("id", "tokens", *kept)} for row in rows[10 * n : 10 * n + 10]],
+        )
+        for n, (corpus, kept) in enumerate(layers.items())
+    }
+    del tiny["tasks"]["chunk"]
+    tiny["sharing"] = {"kind": "independent", "tower": {"kind": "bilstm", "width": 16}}
+    tiny["mixture"] = {"tokens_per_batch": 20, "max_sentences": 1}  # a process often has a row of one corpus only
+    done = launch(write_recipe(tiny), tmp_path / "run", "--set", "training.epochs=2")
+    assert done.returncode == 0, done.stderr
+    assert "unused" not in done.stderr
+    assert (tmp_path / "run" / "model.safetensors").is_file()
