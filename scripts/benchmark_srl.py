@@ -80,7 +80,10 @@ def main() -> int:
     assert isinstance(head, SRLHead)
     (task,) = (task for task in prepared.tasks if task.name == TASK)
     collate = Collator(prepared.indexer, [task])
-    rows = [{**row, "srl_frames": [f for f in row["srl_frames"] if set(f["tags"]) <= set(task.labels.labels)]} for row in prepared.dev["ewt"]]
+    rows = [
+        {**row, "srl_frames": [f for f in row["srl_frames"] if set(f["tags"]) <= set(task.labels.labels)]}
+        for row in prepared.dev["ewt"]
+    ]
     rows = rows[:: max(1, len(rows) // limit)][:limit]
     once, again = batches(rows, collate), batches(copies(rows), collate)
     sides = Sides(model, head, nn.Linear(model.sharing.out_features, len(task.labels)))

@@ -70,7 +70,9 @@ def main() -> None:
     print("\n".join(lines))
     if arguments.markdown:
         described = ", ".join(f"{key}: {value}" for key, value in machine().items())
-        command = f"`python scripts/reproduce_ewt.py --rows {arguments.rows} --seeds {' '.join(map(str, arguments.seeds))}`"
+        command = (
+            f"`python scripts/reproduce_ewt.py --rows {arguments.rows} --seeds {' '.join(map(str, arguments.seeds))}`"
+        )
         write_section(RESULTS, f"reproduce_{name}", [command, "", *lines, "", described])
     print(json.dumps({"benchmark": f"reproduce_{name}", "machine": machine(), "runs": runs}))
 
