@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqmtl.specs.base import Spec
 
@@ -18,6 +18,12 @@ class CharacterSpec(Spec):
     kernel: int = Field(default=3, ge=1, description="characters that a filter sees (cnn)")
     max_length: int = Field(default=24, ge=4, description="longer words keep their two ends")
     dropout: Probability = 0.1
+
+    @model_validator(mode="after")
+    def _two_equal_directions(self) -> "CharacterSpec":
+        if self.kind == "bilstm" and self.width % 2:
+            raise ValueError(f"width is {self.width}, but a bilstm has two directions of equal size; make it even")
+        return self
 
 
 class TransformerEncoderSpec(Spec):

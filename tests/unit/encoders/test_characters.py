@@ -8,6 +8,7 @@ from seqmtl.batch import CharacterInputs
 from seqmtl.data.indexing import CharacterIndexer
 from seqmtl.data.vocabulary import Vocabulary
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN, build_characters
+from seqmtl.errors import ConfigError
 from seqmtl.specs.encoders import CharacterSpec
 
 VOCABULARY = Vocabulary(tuple("abcdefgh"))
@@ -93,3 +94,9 @@ def test_a_spec_describes_the_model(kind: str, expected: type):
     assert model(batch).shape == (1, 8)
     if isinstance(model, CharacterCNN):
         assert model.convolution.kernel_size == (2,)
+
+
+def test_a_bilstm_of_odd_width_is_an_error():
+    with pytest.raises(ConfigError, match="width is 7, but a bilstm has two directions"):
+        CharacterSpec.parse({"kind": "bilstm", "width": 7}, source="test")
+    assert CharacterSpec.parse({"kind": "cnn", "width": 7}, source="test").width == 7
