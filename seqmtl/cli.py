@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from seqmtl.errors import SeqMTLError
+
+if TYPE_CHECKING:
+    from seqmtl.training import Evaluation
 
 app = typer.Typer(
     add_completion=False,
@@ -53,9 +57,10 @@ def evaluate(
     compare: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
     ] = None,
+    errors: Annotated[int, typer.Option(min=0, help="Show the first n sentences with a mistake, beside gold.")] = 0,
     overrides: Overrides = [],  # noqa: B006 - as above
 ) -> None:
-    """Score a checkpoint: a table per task and label, and p-values against another run."""
+    """Score a checkpoint: a table per task and label, its mistakes, and p-values against another run."""
     from seqmtl.evaluation import label_table, score_table, scores_to_json
     from seqmtl.training import evaluate_checkpoint
 
@@ -65,6 +70,8 @@ def evaluate(
     if labels:
         for task, score in ours.scores.items():
             console.print(label_table(task, score))
+    if errors:
+        _show_errors(console, ours, errors)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(scores_to_json(ours.scores), indent=2) + "\n", encoding="utf-8")
@@ -130,6 +137,17 @@ def schema() -> None:
     from seqmtl.specs.recipe import recipe_schema
 
     Console().print_json(data=recipe_schema())  # lines of any length: a file that it is sent to is valid JSON
+
+
+def _show_errors(console: Console, evaluation: "Evaluation", count: int) -> None:
+    """Print the first ``count`` sentences with a mistake."""
+    from seqmtl.documents import sentence_diff
+    from seqmtl.evaluation import annotations
+
+    wrong = annotations.errors(evaluation.model.tasks, evaluation.rows, evaluation.predictions)
+    for row, gold, predicted in islice(wrong, count):
+        console.rule(Text(row["id"]), align="left")
+        console.print(sentence_diff(row["tokens"], gold=gold, predicted=predicted))
 
 
 def _read(file: Path) -> str:

@@ -7,8 +7,8 @@ from typing import Self
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.data.indexing import Indexer
 from seqmtl.documents import Annotation, Document, build_document, segment
-from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
-from seqmtl.labels import Frame
+from seqmtl.evaluation.annotations import predicted_annotation
+from seqmtl.evaluation.predictions import Annotator, annotate
 from seqmtl.modeling import SeqMTLModel
 
 
@@ -59,29 +59,11 @@ class Tagger:
         rows = [{"tokens": tokens} for tokens in sentences]
         annotations: list[Annotation] = [Annotation()] * len(rows)
         for position, prediction in annotate(self._annotator, rows):
-            annotations[position] = self._annotation(prediction, n_words=len(sentences[position]))
+            words = len(sentences[position])
+            annotations[position] = predicted_annotation(self.model.tasks, prediction, n_words=words)
         documents, start = [], 0
         for text, per_text in zip(texts, offsets, strict=True):
             own = annotations[start : start + len(per_text)]
             start += len(per_text)
             documents.append(build_document(text, sentences=per_text, annotations=own))
         return documents
-
-    def _annotation(self, prediction: Prediction, *, n_words: int) -> Annotation:
-        """A prediction in the terms of documents; predicates with frames have no layer of their own."""
-        spans = {name for name in prediction.tags if self.model.tasks[name].scheme is not None}
-        frames = {name: tuple(found) for name, found in prediction.found_frames.items()}
-        in_frames = {self.model.tasks[name].spec.predicates for name in frames}
-        for name, words in prediction.predicates.items():
-            if name not in in_frames:  # predicates without roles are frames without arguments
-                frames[name] = tuple(_bare_frame(word, n_words) for word in words)
-        return Annotation(
-            tags={name: tuple(tags) for name, tags in prediction.tags.items() if name not in spans},
-            span_tags={name: tuple(tags) for name, tags in prediction.tags.items() if name in spans},
-            frames=frames,
-        )
-
-
-def _bare_frame(word: int, n_words: int) -> Frame:
-    """A predicate without arguments."""
-    return Frame(predicate=word, sense="", tags=tuple("B-V" if t == word else "O" for t in range(n_words)))

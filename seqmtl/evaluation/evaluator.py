@@ -38,7 +38,7 @@ def predict_rows(
     rows: Sequence[Row],
     *,
     processes: Processes | None = None,
-    advance: Callable[[int], object] = int,
+    advance: Callable[[int], None] | None = None,
 ) -> list[Prediction]:
     """Predictions for all rows in order, on every process; each sentence is annotated by exactly one of them."""
     part = (0, 1) if processes is None else (processes.process_index, processes.num_processes)

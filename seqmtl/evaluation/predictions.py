@@ -117,7 +117,7 @@ def annotate(
     *,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     part: tuple[int, int] = (0, 1),
-    advance: Callable[[int], object] = int,
+    advance: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Prediction]]:
     """Annotate rows in length-sorted batches.
 
@@ -138,7 +138,8 @@ def annotate(
     annotator.model.eval()
     for batch in batches[rank::processes]:
         yield from zip(batch, annotator([rows[position] for position in batch]), strict=True)
-        advance(len(batch))
+        if advance is not None:
+            advance(len(batch))
     annotator.model.train(was_training)
 
 

@@ -64,6 +64,7 @@ OPTIONS = {
         "labels": ["--labels", "--no-labels"],
         "output": ["--json"],
         "compare": ["--compare"],
+        "errors": ["--errors"],
         "overrides": ["--set"],
     },
     "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"]},
@@ -131,6 +132,14 @@ def test_evaluate_without_labels_and_on_another_split(seqmtl, tiny_run):
     assert code == 0
     assert "label by label" not in shown
     assert ", dev" in shown
+
+
+def test_evaluate_shows_the_first_sentences_with_a_mistake_beside_gold(seqmtl, tiny_run):
+    code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--errors", 1)
+    assert code == 0
+    assert shown.count("toy-test-") == 1
+    assert "predicted" in shown
+    assert "gold" in shown
 
 
 def test_compare_shows_differences_with_p_values(seqmtl, tiny_run):
@@ -201,6 +210,17 @@ def test_inspect_shows_parts_and_tasks_with_labels(seqmtl, tiny_run):
     assert code == 0
     for part in ("BiLSTMEncoder", "HardSharing", "heads.srl", "CRFHead", "B-ARG0", "srl_frames"):
         assert part in shown
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(seqmtl, tiny, write_corpus, write_recipe, tmp_path):
+    rows = [{"id": "1", "tokens": ["[red]", ":smile:"], "upos": ["[b]", ":x:"]}]
+    tiny["corpora"] = {"[c]": write_corpus("c", train=rows, dev=rows, test=rows)}
+    tiny["tasks"] = {"upos": tiny["tasks"]["upos"]}
+    path, run = write_recipe(tiny), tmp_path / "[run]"
+    assert "[c] test" in seqmtl("train", path, "--out", run)[1]
+    assert ":x: [b]" in seqmtl("inspect", run)[1]
+    assert "[b]" in seqmtl("evaluate", run)[1]
+    assert "[red]" in seqmtl("predict", run, "[red]")[1].replace(" ", "")
 
 
 def test_schema_is_json_also_in_a_narrow_terminal(seqmtl, monkeypatch):
