@@ -88,6 +88,16 @@ def test_forbidden_transitions_are_not_decoded_even_when_the_scores_ask_for_them
     assert head_of(None).decode(scores, MASK[:1]).tolist() == [[2, 2, 2, 2]]
 
 
+def test_a_span_that_its_scheme_must_close_is_closed_at_the_end():
+    labels = ("O", "B-A", "E-A", "S-A")
+    head = CRFHead(5, 4, structure=tag_structure(labels, scheme=Scheme.BIOES))
+    scores = torch.zeros(1, 4, 4)
+    scores[..., 1] = 50.0  # B-A everywhere, which may neither follow itself nor end a sentence
+    tags = [labels[i] for i in head.decode(scores, MASK[:1])[0]]
+    assert violations(tags, scheme=Scheme.BIOES) == []
+    assert tags.count("B-A") == 2
+
+
 def test_gold_over_a_forbidden_transition_has_a_finite_loss_and_gradient():
     head = head_of(STRUCTURE)
     loss = head(torch.randn(1, 4, 5), MASK[:1], TokenTargets(torch.tensor([0]), torch.tensor([[0, 2, 2, 0]])))
