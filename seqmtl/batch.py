@@ -6,7 +6,7 @@ R rows that carry a task's layer; N predicates.
 Two index spaces, two vocabularies: ``word_*`` and ``piece_*``. Masks are bool, True = real.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Self
@@ -98,6 +98,47 @@ class Inputs(Movable):
     pieces: PieceInputs | None = None
     characters: CharacterInputs | None = None
     letter_cases: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class WordStates:
+    """Hidden states of words.
+
+    Attributes:
+        states: ``[B, T, D]``; what stands at padded words means nothing.
+        mask: True at real words, ``[B, T]``.
+    """
+
+    states: Tensor
+    mask: Tensor
+
+    def words(self) -> "WordStates":
+        """These states."""
+        return self
+
+
+@dataclass(frozen=True)
+class PieceStates:
+    """Hidden states of pieces, which whoever needs words pools: a scheme that shares between pieces pools last.
+
+    Attributes:
+        states: ``[W, P, D]``; what stands at padded pieces means nothing.
+        pieces: where the pieces stand.
+        mask: True at real words, ``[B, T]``.
+        pool: states of pieces ``[W, P, D]`` to states of words ``[B, T, D]``.
+    """
+
+    states: Tensor
+    pieces: PieceInputs
+    mask: Tensor
+    pool: Callable[[Tensor], Tensor]
+
+    def words(self) -> WordStates:
+        """The pooled states."""
+        return WordStates(self.pool(self.states), self.mask)
+
+
+States = WordStates | PieceStates
 
 
 @dataclass(frozen=True)

@@ -139,16 +139,15 @@ class SeqMTLModel(PreTrainedModel):
         One encoder pass serves every task. A task without a row in the batch costs 0, with its parameters in the graph.
         """
         states = self.encoder(inputs)
-        shared = self.sharing(states.states, states.mask, tuple(targets))
+        shared = self.sharing(states, tuple(targets))
         losses = {
-            task: self.heads[task](shared.features[task], states.mask, target) for task, target in targets.items()
+            task: self.heads[task](shared.features[task], inputs.word_mask, target) for task, target in targets.items()
         }
         return Losses(losses, shared.penalties)
 
     def features(self, inputs: Inputs, tasks: Sequence[str]) -> Mapping[str, Tensor]:
         """The features ``[B, T, H]`` that the heads of ``tasks`` read, from one encoder pass."""
-        states = self.encoder(inputs)
-        return self.sharing(states.states, states.mask, tuple(tasks)).features
+        return self.sharing(self.encoder(inputs), tuple(tasks)).features
 
     def decode(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor | None = None) -> Tensor | Roles:
         """The best labels of one task from its features.

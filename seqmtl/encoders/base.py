@@ -1,38 +1,21 @@
-"""What an encoder gives.
-
-B sentences, T words, D features.
-"""
+"""What an encoder is."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-from seqmtl.batch import Inputs
-
-
-@dataclass(frozen=True)
-class WordStates:
-    """One vector per word.
-
-    Attributes:
-        states: ``[B, T, D]``; what stands at padded words means nothing.
-        mask: True at real words, ``[B, T]``.
-    """
-
-    states: Tensor
-    mask: Tensor
+from seqmtl.batch import Inputs, States
 
 
 class Encoder(nn.Module, ABC):
     """Reads a batch of sentences once.
 
     Attributes:
-        out_features: D.
+        out_features: size of a state.
     """
 
     out_features: int
 
     @abstractmethod
-    def forward(self, inputs: Inputs) -> WordStates:
+    def forward(self, inputs: Inputs) -> States:
         """Encode every sentence of the batch."""

@@ -6,8 +6,8 @@ B sentences, T words, D features.
 import torch
 from torch import nn
 
-from seqmtl.batch import Inputs
-from seqmtl.encoders.base import Encoder, WordStates
+from seqmtl.batch import Inputs, WordStates
+from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.layers.dropout import WordDropout

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from seqmtl.batch import Inputs, LetterCase, PieceInputs
-from seqmtl.encoders.base import Encoder, WordStates
+from seqmtl.batch import Inputs, LetterCase, PieceInputs, PieceStates
+from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.layers.scalar_mix import ScalarMix
 
@@ -49,12 +49,16 @@ class TransformerEncoder(Encoder):
         self.case = CaseEmbedding(width) if case else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, inputs: Inputs) -> WordStates:
+    def forward(self, inputs: Inputs) -> PieceStates:
         """Encode a batch that has pieces, and characters and letter cases where the encoder reads them."""
         pieces = inputs.pieces
         assert pieces is not None
-        states = pool(self._piece_states(inputs, pieces), pieces, inputs.word_mask, self.pooling)
-        return WordStates(self.dropout(states), inputs.word_mask)
+        mask = inputs.word_mask
+
+        def to_words(states: Tensor) -> Tensor:
+            return self.dropout(pool(states, pieces, mask, self.pooling))
+
+        return PieceStates(self._piece_states(inputs, pieces), pieces, mask, to_words)
 
     def _piece_states(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
         """The states of all pieces, ``[W, P, D]``."""

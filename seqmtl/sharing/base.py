@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from seqmtl.batch import States
+
 
 @dataclass(frozen=True)
 class SharingOutput:
@@ -44,8 +46,8 @@ class Sharing(nn.Module, ABC):
     out_features: int
 
     @abstractmethod
-    def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
-        """Features for ``tasks`` from word states ``[B, T, D]`` under ``mask`` ``[B, T]``."""
+    def forward(self, states: States, tasks: Sequence[str]) -> SharingOutput:
+        """Features for ``tasks`` from what the encoder gives, words or pieces."""
 
     def task_parameters(self, task: str) -> list[nn.Parameter]:  # noqa: ARG002  # schemes with towers read it
         """The parameters that only ``task`` uses; they rest when a step has no row for it."""

@@ -5,8 +5,7 @@ B sentences, T words, D and H features.
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
+from seqmtl.batch import States
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.sharing.base import Sharing, SharingOutput
 
@@ -23,7 +22,8 @@ class HardSharing(Sharing):
         self.tower = tower
         self.out_features = in_features if tower is None else tower.out_features
 
-    def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
+    def forward(self, states: States, tasks: Sequence[str]) -> SharingOutput:
         """The same ``[B, T, H]`` for every task."""
-        features = states if self.tower is None else self.tower(states, mask)
+        words = states.words()
+        features = words.states if self.tower is None else self.tower(words.states, words.mask)
         return SharingOutput(dict.fromkeys(tasks, features))

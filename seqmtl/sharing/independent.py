@@ -5,8 +5,9 @@ B sentences, T words, D and H features.
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
+from seqmtl.batch import States
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.sharing.base import Sharing, SharingOutput
 
@@ -20,9 +21,10 @@ class Independent(Sharing):
         self.towers = nn.ModuleDict(towers)
         (self.out_features,) = {tower.out_features for tower in towers.values()}
 
-    def forward(self, states: Tensor, mask: Tensor, tasks: Sequence[str]) -> SharingOutput:
+    def forward(self, states: States, tasks: Sequence[str]) -> SharingOutput:
         """Run the towers of ``tasks`` only."""
-        return SharingOutput({task: self.towers[task](states, mask) for task in tasks})
+        words = states.words()
+        return SharingOutput({task: self.towers[task](words.states, words.mask) for task in tasks})
 
     def task_parameters(self, task: str) -> list[nn.Parameter]:
         """The task's tower."""

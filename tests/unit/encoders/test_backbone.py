@@ -145,7 +145,7 @@ def test_training_leaves_frozen_blocks_where_they_are(family):
     freeze_below(encoder.model, trainable_layers=1)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     trainable = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
-    encoder.train()(indexer([["the", "teacher"]])).states.pow(3).sum().backward()
+    encoder.train()(indexer([["the", "teacher"]])).words().states.pow(3).sum().backward()
     torch.optim.SGD(trainable, lr=0.1).step()
     moved = {name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])}
     assert moved

@@ -30,7 +30,7 @@ BATCH = [["the", "teacher"], LONG, [], ODD, ["a"]]
 def encode(encoder: TransformerEncoder, indexer: Indexer, sentences: list[list[str]]) -> list[Tensor]:
     """The states of each sentence's words, without padding, in evaluation mode."""
     with torch.no_grad():
-        output = encoder.eval()(indexer(sentences))
+        output = encoder.eval()(indexer(sentences)).words()
     return [states[mask] for states, mask in zip(output.states, output.mask, strict=True)]
 
 
@@ -54,7 +54,7 @@ def test_every_parameter_learns_at_the_limit_and_beyond(family, characters: bool
     assert inputs.pieces is not None
     assert inputs.pieces.ids.shape[1] == LIMIT
     assert len(inputs.pieces.ids) > 4
-    output = encoder(inputs)
+    output = encoder(inputs).words()
     assert output.states.shape == (4, 3 * LIMIT - 2, encoder.out_features)
     weights = torch.randn(output.states.shape)  # a plain sum has no gradient through a final layer norm
     (output.states * weights)[output.mask].sum().backward()
@@ -202,7 +202,7 @@ def test_batches_without_words_have_states_without_words(family, pooling: str, c
     options: dict[str, Any] = {"pooling": pooling, "characters": characters or None}
     encoder, indexer = family.encoder(**options).train(), family.indexer(**options)
     for sentences in ([[]], [[], []]):
-        output = encoder(indexer(sentences))
+        output = encoder(indexer(sentences)).words()
         assert output.states.shape == (len(sentences), 0, encoder.out_features)
         output.states.sum().backward()  # no word, no error
 
@@ -220,7 +220,7 @@ def test_the_mix_starts_as_the_mean_of_all_layers(family):
     assert inputs.pieces is not None
     with torch.no_grad():
         output = encoder.model(input_ids=inputs.pieces.ids, output_hidden_states=True)
-        states = encoder(inputs).states[0]
+        states = encoder(inputs).words().states[0]
     assert len(output.hidden_states) == 3  # embeddings and two layers
     expected = torch.stack(output.hidden_states).mean(dim=0)[0, inputs.pieces.first[0]]
     torch.testing.assert_close(states, expected, atol=1e-5, rtol=0)
@@ -240,7 +240,7 @@ def gradients(encoder: TransformerEncoder, inputs: Inputs) -> dict[str, Tensor]:
     """Gradients of a fixed function of the states, with the same dropout every time."""
     encoder.zero_grad()
     torch.manual_seed(0)
-    states = encoder.train()(inputs).states
+    states = encoder.train()(inputs).words().states
     (states * torch.linspace(-1, 1, states.numel()).view_as(states)).sum().backward()
     return {name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None}
 

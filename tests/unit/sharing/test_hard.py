@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqmtl.batch import TokenTargets
+from seqmtl.batch import TokenTargets, WordStates
 from seqmtl.heads.softmax import SoftmaxHead
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.sharing.hard import HardSharing
@@ -28,7 +28,7 @@ def heads() -> dict[str, SoftmaxHead]:
 
 
 def loss_of(shared: HardSharing, heads: dict[str, SoftmaxHead], task: str, states: Tensor) -> Tensor:
-    features = shared(states, MASK, TASKS).features[task]
+    features = shared(WordStates(states, MASK), TASKS).features[task]
     targets = TokenTargets(torch.tensor([0]), torch.tensor([[TASKS.index(task), 1, 2, 0, 1]]))
     return heads[task](features, MASK, targets).mean().sum()
 
@@ -50,7 +50,7 @@ def test_hs2_a_batch_of_one_task_leaves_the_other_heads_without_gradient(shared,
 
 
 def test_all_tasks_read_one_tensor(shared):
-    features = shared(torch.randn(2, 5, 4), MASK, TASKS).features
+    features = shared(WordStates(torch.randn(2, 5, 4), MASK), TASKS).features
     assert list(features) == list(TASKS)
     assert all(features[task] is features["a"] for task in TASKS)
 
@@ -58,12 +58,12 @@ def test_all_tasks_read_one_tensor(shared):
 def test_m_1_is_the_single_task_model_bit_for_bit(shared, heads):
     states = torch.randn(2, 5, 4)
     alone = nn.Sequential(heads["a"].scorer)(shared.tower(states, MASK))
-    assert torch.equal(heads["a"].scores(shared(states, MASK, ("a",)).features["a"]), alone)
+    assert torch.equal(heads["a"].scores(shared(WordStates(states, MASK), ("a",)).features["a"]), alone)
 
 
 def test_without_a_tower_features_are_the_word_states():
     plain, states = HardSharing(4, tower=None), torch.randn(2, 5, 4)
-    output = plain(states, MASK, TASKS)
+    output = plain(WordStates(states, MASK), TASKS)
     assert plain.out_features == 4
     assert not list(plain.parameters())
     assert output.features["c"] is states

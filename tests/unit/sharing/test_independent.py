@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from seqmtl.batch import WordStates
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.sharing.independent import Independent
 
@@ -16,7 +17,7 @@ def sharing() -> Independent:
 
 def test_each_task_reads_its_own_tower(sharing):
     states = torch.randn(2, 5, 4)
-    output = sharing(states, MASK, ("a", "b"))
+    output = sharing(WordStates(states, MASK), ("a", "b"))
     for task in ("a", "b"):
         assert torch.equal(output.features[task], sharing.towers[task](states, MASK))
     assert not torch.isclose(output.features["a"], output.features["b"])[MASK].all()
@@ -24,13 +25,13 @@ def test_each_task_reads_its_own_tower(sharing):
 
 
 def test_hs2_a_task_leaves_the_other_tower_without_gradient(sharing):
-    sharing(torch.randn(2, 5, 4), MASK, ("a", "b")).features["a"].square().sum().backward()
+    sharing(WordStates(torch.randn(2, 5, 4), MASK), ("a", "b")).features["a"].square().sum().backward()
     assert all(p.grad is None for p in sharing.task_parameters("b"))
     assert all(p.grad is not None and p.grad.any() for p in sharing.task_parameters("a"))
 
 
 def test_only_the_towers_asked_for_run(sharing):
-    assert list(sharing(torch.randn(2, 5, 4), MASK, ("b",)).features) == ["b"]
+    assert list(sharing(WordStates(torch.randn(2, 5, 4), MASK), ("b",)).features) == ["b"]
 
 
 def test_every_parameter_belongs_to_exactly_one_task(sharing):
