@@ -16,6 +16,7 @@ def whole_batch() -> Batch:
             word_ids=ones,
             pieces=PieceInputs(ones, ones.bool(), ones, ones.bool(), ones, ones),
             characters=CharacterInputs(ones, ones[0], ones),
+            letter_cases=ones,
         ),
         {"pos": TokenTargets(ones[0], ones), "srl": FrameTargets(ones.expand(1, 2), ones)},
         ones[0],
@@ -35,7 +36,7 @@ def tensors(value: object) -> list[Tensor]:
 def test_every_tensor_moves():
     batch = whole_batch()
     moved = batch.to("meta")
-    assert len(tensors(moved)) == len(tensors(batch)) == 16
+    assert len(tensors(moved)) == len(tensors(batch)) == 17
     assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
 
 
@@ -51,3 +52,4 @@ def test_parts_that_an_encoder_does_not_need_stay_none():
     assert moved.word_ids is None
     assert moved.pieces is None
     assert moved.characters is None
+    assert moved.letter_cases is None
