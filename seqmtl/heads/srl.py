@@ -6,6 +6,7 @@ K decoders, B sentences, N predicates, T words, H features, M predicate-aware fe
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from seqmtl.batch import IGNORED, FrameTargets
 from seqmtl.heads.base import Head, HeadLoss
@@ -14,6 +15,8 @@ from seqmtl.kernels.structured_viterbi import structured_viterbi
 from seqmtl.labels import TagStructure
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.layers.decoders import Scorer
+
+PAIRS_AT_ONCE = 2**18  # 256 features of so many predicate-word pairs are 256 MiB
 
 
 class SRLHead(Head[FrameTargets]):
@@ -60,6 +63,7 @@ class SRLHead(Head[FrameTargets]):
         self.scorer = Scorer(2 * width, labels, hidden=None, decoders=decoders, dropout=dropout)
         self.structure = structure
         self.predicate_label = predicate_label
+        self.pairs_at_once = PAIRS_AT_ONCE
         nn.init.normal_(self.distance.weight, std=0.02)
 
     @property
@@ -92,10 +96,23 @@ class SRLHead(Head[FrameTargets]):
         return self.scorer(torch.cat((states, context), dim=-1))
 
     def loss(self, features: Tensor, mask: Tensor, targets: FrameTargets) -> HeadLoss:
-        """Cross-entropy, a mean over the words of all predicates."""
-        scores = self.scores(features, mask, targets.predicates)
-        total = word_cross_entropy(scores, targets.labels, None, 0.0)
+        """Cross-entropy, a mean over the words of all predicates.
+
+        Predicates come in runs of at most ``pairs_at_once`` predicate-word pairs. More than one run (a very long
+        sentence) is computed again in the backward pass, so memory stays bounded however many predicates there are.
+        """
+        run = max(1, self.pairs_at_once // mask.shape[1])
+        parts = list(zip(targets.predicates.split(run), targets.labels.split(run), strict=True))
+        if len(parts) == 1:
+            total = self._total(features, mask, *parts[0])
+        else:
+            totals = [checkpoint(self._total, features, mask, *part, use_reentrant=False) for part in parts]
+            total = torch.stack(totals).sum(dim=0)
         return HeadLoss(total, (targets.labels != IGNORED).sum().to(total.dtype))
+
+    def _total(self, features: Tensor, mask: Tensor, predicates: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy summed over the words of some predicates, ``[K]``."""
+        return word_cross_entropy(self.scores(features, mask, predicates), labels, None, 0.0)
 
     def decode(self, scores: Tensor, mask: Tensor, predicates: Tensor) -> Tensor:
         """The best valid role sequence of each predicate.

@@ -148,3 +148,19 @@ def test_attention_equals_the_pre_norm_block_written_out():
     attended = states + block.self_attn.out_proj((weights @ v).transpose(1, 2).flatten(-2))
     expected = attended + block.linear2(F.gelu(block.linear1(block.norm2(attended))))
     torch.testing.assert_close(context(states, mask)[mask], expected[mask], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_predicates_in_runs_have_the_loss_and_the_gradients_of_all_at_once(context: str):
+    head = head_of(context, decoders=2)
+    labels = torch.randint(len(LABELS), (4, 6)).masked_fill(~MASK[PREDICATES[:, 0]], IGNORED)
+    targets = FrameTargets(PREDICATES, labels)
+    found = []
+    for head.pairs_at_once in (1000, 12, 1):  # one run, runs of two predicates, runs of one
+        features = torch.linspace(-1, 1, 4 * 6 * 5).view(4, 6, 5).requires_grad_()
+        loss = head(features, MASK, targets)
+        gradients = torch.autograd.grad(loss.total.sum(), [features, *head.parameters()])
+        found.append((loss.total, loss.count, *gradients))
+    for other in found[1:]:
+        for one, another in zip(found[0], other, strict=True):
+            torch.testing.assert_close(one, another)
