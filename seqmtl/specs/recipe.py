@@ -18,7 +18,7 @@ from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
-# Attributes of torch.nn.ModuleDict: a head of that name would hide one, or be refused by torch.
+# Attributes of torch.nn.ModuleDict (`smart_apply` is added by transformers): a head of that name would hide one, or be refused by torch.
 RESERVED_NAMES = frozenset(
     """
     add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
@@ -27,8 +27,8 @@ RESERVED_NAMES = frozenset(
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
-    train training type update values xpu zero_grad
+    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory smart_apply state_dict to
+    to_empty train training type update values xpu zero_grad
     """.split()
 )
 
@@ -92,7 +92,7 @@ def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> tuple[Recip
         ConfigError: when there is no such recipe, an override is malformed, or a key is wrong.
     """
     path = Path(reference)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():  # a folder of that name is no recipe
         path = library.find("recipes", reference)
     data = library.read_mapping(path)
     for override in overrides:
