@@ -18,7 +18,7 @@ from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
-# Attributes of torch.nn.ModuleDict (`smart_apply` is added by transformers): a head of that name would hide one, or be refused by torch.
+# Attributes of torch.nn.ModuleDict (transformers adds `smart_apply`): a head of such a name would be refused.
 RESERVED_NAMES = frozenset(
     """
     add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
