@@ -19,16 +19,25 @@ class Tagger:
     """
 
     def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
-        """Tag with ``tasks`` of ``model``; None: all."""
+        """Tag with ``tasks`` of ``model``; None: all.
+
+        Raises:
+            CheckpointError: when an srl task names no predicate task, so that it would give no frames.
+            ConfigError: when the model has no such task.
+        """
         self.model = model.eval()
         self._annotator = Annotator(model, indexer, tasks=tasks)
+        for task in self._annotator.tasks:
+            if model.tasks[task].spec.head.kind == "srl":
+                model.finder(task)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, tasks: Sequence[str] | None = None, device: str = "cpu") -> Self:
         """Load a checkpoint.
 
         Raises:
-            CheckpointError: when ``folder`` is no checkpoint, or its parts do not fit.
+            CheckpointError: when ``folder`` is no checkpoint, its parts do not fit, or an srl task names no predicate
+                task.
             ConfigError: when it has no such task.
         """
         model, indexer = load_checkpoint(folder)

@@ -50,9 +50,7 @@ def new_indexer(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sentenc
         assert backbone is not None
         tokenizer = load_tokenizer(spec.pretrained, revision=spec.revision)
         pieces = PieceTokenizer(tokenizer, limit=piece_limit(spec, backbone))
-        return Indexer(
-            pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters, letter_cases=spec.case
-        )
+        return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters, letter_cases=spec.case)
     words = count_vocabulary(sentences, min_count=spec.min_count)
     return Indexer(words=WordIndexer(words), characters=characters)
 

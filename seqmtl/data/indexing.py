@@ -14,7 +14,7 @@ from seqmtl.batch import CharacterInputs, Inputs, LetterCase, PieceInputs
 from seqmtl.data.alignment import Window, windows
 from seqmtl.data.letter_case import letter_case
 from seqmtl.data.pieces import PieceTokenizer
-from seqmtl.data.vocabulary import Vocabulary, save_vocabularies
+from seqmtl.data.vocabulary import PAD, UNKNOWN, Vocabulary, save_vocabularies
 
 Sentences = Sequence[Sequence[str]]
 
@@ -37,7 +37,7 @@ class CharacterIndexer:
             row[: len(sentence)] = [position.setdefault(token, len(position)) for token in sentence]
         spellings = [self._ids(token) for token in position]
         lengths = torch.tensor([len(ids) for ids in spellings])
-        return CharacterInputs(_padded(spellings, value=0), lengths, torch.from_numpy(word))
+        return CharacterInputs(_padded(spellings, value=PAD), lengths, torch.from_numpy(word))
 
     def _ids(self, word: str) -> list[int]:
         ids = self._known.get(word)
@@ -47,7 +47,7 @@ class CharacterIndexer:
                 shown = word[:head] + word[len(word) - (self.max_length - head) :]
             else:
                 shown = word
-            ids = self._known[word] = [self.vocabulary.id(character) for character in shown] or [1]
+            ids = self._known[word] = [self.vocabulary.id(character) for character in shown] or [UNKNOWN]
         return ids
 
 
@@ -131,7 +131,8 @@ class WordIndexer:
     def __call__(self, sentences: Sentences) -> Tensor:
         """Word ids, 0 where padded, ``[B, T]``."""
         known = self.vocabulary.ids
-        return _padded([[known.get(w) or known.get(w.lower(), 1) for w in sentence] for sentence in sentences], value=0)
+        ids = [[known.get(w) or known.get(w.lower(), UNKNOWN) for w in sentence] for sentence in sentences]
+        return _padded(ids, value=PAD)
 
 
 class Indexer:

@@ -1,13 +1,12 @@
 """Words to sub-word ids through a pretrained tokenizer, each distinct word once."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from seqmtl.errors import EncoderError
-from seqmtl.specs.packages import locate
+from seqmtl.specs.packages import cannot_load, locate
 
 
 class PieceTokenizer:
@@ -51,27 +50,13 @@ def load_tokenizer(pretrained: str, *, revision: str | None = None) -> PreTraine
     try:
         tokenizer = AutoTokenizer.from_pretrained(locate(pretrained), revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(
-            f"{pretrained}: cannot load a tokenizer: {_first_line(error)}\n{remedy(pretrained)}"
-        ) from None
+        raise EncoderError(cannot_load("tokenizer", pretrained, error)) from None
     if not tokenizer.is_fast:
         raise EncoderError(f"{pretrained}: has only a slow tokenizer; a `tokenizer.json` is needed")
     # Without any file, transformers makes a tokenizer that knows nothing but its special pieces.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise EncoderError(f"{pretrained}: its tokenizer knows no pieces; a `tokenizer.json` is needed")
     return tokenizer
-
-
-def remedy(pretrained: str) -> str:
-    """What to do when an encoder cannot be loaded."""
-    if Path(pretrained).exists():
-        return "the folder must hold config.json, tokenizer.json and model.safetensors"
-    return "give a hub id such as 'bert-base-cased', a folder, or 'package:NAME/FOLDER' of an installed package"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _id_or(piece_id: Any, default: int) -> int:

@@ -6,7 +6,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from seqmtl.errors import EncoderError
-from seqmtl.specs.packages import locate
+from seqmtl.specs.packages import cannot_load, locate
 
 
 def load_backbone_config(pretrained: str, *, revision: str | None = None) -> PreTrainedConfig:
@@ -18,7 +18,7 @@ def load_backbone_config(pretrained: str, *, revision: str | None = None) -> Pre
     try:
         return AutoConfig.from_pretrained(locate(pretrained), revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderError(explain(pretrained, error)) from None
+        raise EncoderError(cannot_load("encoder", pretrained, error)) from None
 
 
 def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrainedModel:
@@ -33,9 +33,9 @@ def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrained
         )
     except RuntimeError:  # transformers has listed the parameters in its log
         problem = ValueError("its weights do not have the shapes that its config.json describes")
-        raise EncoderError(explain(pretrained, problem)) from None
+        raise EncoderError(cannot_load("encoder", pretrained, problem)) from None
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise EncoderError(explain(pretrained, error)) from None
+        raise EncoderError(cannot_load("encoder", pretrained, error)) from None
     return without_pooler(model)
 
 
@@ -79,13 +79,3 @@ def freeze_below(model: PreTrainedModel, *, trainable_layers: int) -> None:
     model.requires_grad_(False)
     for block in list(stack)[len(stack) - trainable_layers :]:
         block.requires_grad_(True)
-
-
-def explain(pretrained: str, error: Exception) -> str:
-    """One message for whatever the loading of an encoder ran into."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return (
-        f"encoder {pretrained!r} cannot be loaded: {lines[0]}\n"
-        "give a hub id such as 'google-bert/bert-base-cased', a folder with config.json, tokenizer.json and "
-        "model.safetensors, or 'package:NAME/FOLDER' of an installed package"
-    )

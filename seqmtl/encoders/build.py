@@ -9,10 +9,17 @@ from transformers import PreTrainedConfig
 from seqmtl.encoders.backbone import build_backbone
 from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.bilstm import BiLSTMEncoder
-from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN, build_characters
+from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.layers.scalar_mix import ScalarMix
-from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterSpec, EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.encoders import (
+    BiLSTMEncoderSpec,
+    CharacterBiLSTMSpec,
+    CharacterCNNSpec,
+    CharacterSpec,
+    EncoderSpec,
+    TransformerEncoderSpec,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,17 @@ def build_encoder(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sizes
                 dropout=spec.dropout,
                 word_dropout=spec.word_dropout,
             )
+        case _:
+            assert_never(spec)
+
+
+def build_characters(spec: CharacterSpec, *, vocabulary: int) -> CharacterCNN | CharacterBiLSTM:
+    """The character model that ``spec`` describes, for ``vocabulary`` character ids."""
+    match spec:
+        case CharacterCNNSpec():
+            return CharacterCNN(vocabulary, dim=spec.dim, width=spec.width, kernel=spec.kernel, dropout=spec.dropout)
+        case CharacterBiLSTMSpec():
+            return CharacterBiLSTM(vocabulary, dim=spec.dim, width=spec.width, dropout=spec.dropout)
         case _:
             assert_never(spec)
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from seqmtl.batch import CharacterInputs
 from seqmtl.layers.bilstm import BiLSTM
-from seqmtl.specs.encoders import CharacterSpec
 
 
 class CharacterCNN(nn.Module):
@@ -51,10 +50,3 @@ class CharacterBiLSTM(nn.Module):
         forth, back = states.chunk(2, dim=-1)
         rows = torch.arange(len(states), device=states.device)
         return torch.cat((forth[rows, characters.lengths - 1], back[:, 0]), dim=-1)
-
-
-def build_characters(spec: CharacterSpec, *, vocabulary: int) -> CharacterCNN | CharacterBiLSTM:
-    """The character model that ``spec`` describes, for ``vocabulary`` character ids."""
-    if spec.kind == "cnn":
-        return CharacterCNN(vocabulary, dim=spec.dim, width=spec.width, kernel=spec.kernel, dropout=spec.dropout)
-    return CharacterBiLSTM(vocabulary, dim=spec.dim, width=spec.width, dropout=spec.dropout)

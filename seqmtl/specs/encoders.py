@@ -2,28 +2,39 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from seqmtl.specs.base import Spec
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-class CharacterSpec(Spec):
-    """A word's spelling as a vector, by a convolution (Ma and Hovy 2016) or a BiLSTM (Lample et al. 2016)."""
+class CommonCharacters(Spec):
+    """The keys that every character model understands."""
 
-    kind: Literal["cnn", "bilstm"] = "cnn"
     dim: int = Field(default=32, ge=1, description="size of a character embedding")
-    width: int = Field(default=96, ge=2, description="size of the word's character vector")
-    kernel: int = Field(default=3, ge=1, description="characters that a filter sees (cnn)")
     max_length: int = Field(default=24, ge=4, description="longer words keep their two ends")
     dropout: Probability = 0.1
 
-    @model_validator(mode="after")
-    def _two_equal_directions(self) -> "CharacterSpec":
-        if self.kind == "bilstm" and self.width % 2:
-            raise ValueError(f"width is {self.width}, but a bilstm has two directions of equal size; make it even")
-        return self
+
+class CharacterCNNSpec(CommonCharacters):
+    """A word's spelling as a vector, by a convolution (Ma and Hovy 2016)."""
+
+    kind: Literal["cnn"] = "cnn"
+    width: int = Field(default=96, ge=1, description="size of the word's character vector")
+    kernel: int = Field(default=3, ge=1, description="characters that a filter sees")
+
+
+class CharacterBiLSTMSpec(CommonCharacters):
+    """A word's spelling as a vector, by a BiLSTM (Lample et al. 2016)."""
+
+    kind: Literal["bilstm"] = "bilstm"
+    width: int = Field(
+        default=96, ge=2, multiple_of=2, description="size of the word's character vector, both directions together"
+    )
+
+
+CharacterSpec = Annotated[CharacterCNNSpec | CharacterBiLSTMSpec, Field(discriminator="kind")]
 
 
 class TransformerEncoderSpec(Spec):
@@ -65,7 +76,7 @@ class BiLSTMEncoderSpec(Spec):
     word_dropout: Probability = Field(
         default=0.05, description="share of words replaced by the unknown word in training"
     )
-    characters: CharacterSpec | None = CharacterSpec()
+    characters: CharacterSpec | None = CharacterCNNSpec()
     layers: int = Field(default=1, ge=0)
     width: int = Field(default=200, ge=2, multiple_of=2, description="both directions together")
     dropout: Probability = Field(

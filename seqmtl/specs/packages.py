@@ -1,4 +1,4 @@
-"""Files that travel inside installed Python packages, named ``package:NAME/FOLDER``."""
+"""Where the files of an encoder lie: on the hub, in a folder, or in an installed Python package."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,6 +6,18 @@ from pathlib import Path
 from seqmtl.errors import EncoderError
 
 PREFIX = "package:"
+
+
+def cannot_load(what: str, reference: str, error: Exception) -> str:
+    """One message for whatever the loading of ``what`` (an encoder, a tokenizer) of ``reference`` ran into."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    remedy = (
+        "the folder must hold config.json, tokenizer.json and model.safetensors"
+        if Path(reference).exists()
+        else "give a hub id such as 'google-bert/bert-base-cased', a folder with config.json, tokenizer.json and "
+        "model.safetensors, or 'package:NAME/FOLDER' of an installed package"
+    )
+    return f"{what} {reference!r} cannot be loaded: {lines[0]}\n{remedy}"
 
 
 def locate(reference: str) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -106,6 +108,17 @@ def test_roles_alone_use_their_predicate_task_without_showing_it(tiny_run):
     roles = Tagger.from_pretrained(tiny_run, tasks=["srl"])(TEXT)
     assert [s.frames for s in roles.sentences] == [s.frames for s in both.sentences]
     assert all(s.tags == {} for s in roles.sentences)
+
+
+def test_roles_without_a_predicate_task_are_refused_unless_they_are_left_out(tiny_model):
+    made = tiny_model("upos", "predicate", "srl")
+    task = made.model.tasks["srl"]
+    made.model.tasks["srl"] = replace(task, spec=task.spec.model_copy(update={"predicates": None}))
+    with pytest.raises(CheckpointError, match=r"'srl' cannot label text.*tasks\.srl\.predicates"):
+        Tagger(made.model, made.indexer)
+    with pytest.raises(CheckpointError, match="'srl' cannot label text"):
+        Tagger(made.model, made.indexer, tasks=["srl"])
+    assert set(Tagger(made.model, made.indexer, tasks=["upos"])("Anna slept.").sentences[0].tags) == {"upos"}
 
 
 def test_an_unknown_task_is_named_with_the_nearest(tiny_run):

@@ -20,8 +20,8 @@ def read_conll(
 ) -> Iterator[Record]:
     """Yield the sentences of ``path``; ``columns`` says where the tokens and each layer are (-1 is the last column).
 
-    Only an empty line ends a sentence. Lines that begin with ``comments`` and ``-DOCSTART-`` lines are skipped. A row's
-    id is its number in the file, from 1.
+    A line that is empty, or holds but spaces and tabs, ends a sentence. Lines that begin with ``comments`` and
+    ``-DOCSTART-`` lines are skipped. A row's id is its number in the file, from 1.
 
     Raises:
         DataError: a line lacks a column; the message names file and line.
@@ -30,11 +30,12 @@ def read_conll(
     lines: list[int] = []
     number = 0
     for line, text in numbered_lines(path):
-        if not text and words:
+        blank = not text.strip(" \t")  # a no-break space is a token
+        if blank and words:
             number += 1
             yield _record(number, words, lines, path, columns)
             words, lines = [], []
-        elif text and not text.startswith(DOCUMENT_MARK) and not (comments and text.startswith(comments)):
+        elif not blank and not text.startswith(DOCUMENT_MARK) and not (comments and text.startswith(comments)):
             cells = _split(text, separator)
             words.append([_cell(cells, name, columns[name], f"{path}:{line}") for name in columns])
             lines.append(line)

@@ -15,7 +15,7 @@ def read_jsonl(path: Path, *, layers: tuple[str, ...] | None = None) -> Iterator
     """Yield the rows of ``path``; with ``layers``, other keys are dropped. A row without ``id`` gets its number.
 
     Raises:
-        DataError: a line is not a JSON object; the message names file and line.
+        DataError: a line is not a JSON object, or holds half a character; the message names file and line.
     """
     for number, (line, text) in enumerate(_filled(path), start=1):
         row = _object(text, f"{path}:{line}")
@@ -35,4 +35,19 @@ def _object(text: str, place: str) -> dict[str, Any]:
         raise DataError(f"{place}: is not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(row, dict):
         raise DataError(f"{place}: must be an object with the keys id and tokens, but is {type(row).__name__}")
+    _check_characters(text, row, place)
     return row
+
+
+def _check_characters(text: str, row: dict[str, Any], place: str) -> None:
+    r"""Refuse ``\ud83d`` without its other half: JSON lets it pass, but no file of UTF-8 or Arrow can hold it."""
+    if "\\ud" not in text.lower():
+        return
+    try:
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise DataError(
+            f"{place}: {half} is one half of a character (a lone surrogate); "
+            "write both halves, as in \\ud83d\\ude00, or replace it by \\ufffd"
+        ) from None

@@ -9,7 +9,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from seqmtl.data.indexers import DEFAULT_LIMIT, load_indexer, new_indexer, piece_limit
 from seqmtl.data.vocabulary import UNKNOWN
 from seqmtl.errors import CheckpointError, EncoderError
-from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterSpec, TransformerEncoderSpec
+from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, TransformerEncoderSpec
 
 SENTENCES = [["the", "dog", "barks"], ["The", "dog"], []]
 
@@ -69,7 +69,7 @@ def test_a_transformer_reads_pieces_alone(tiny_tokenizers: Path):
 
 
 def test_characters_of_the_training_sentences_that_occur_twice_are_known(tiny_tokenizers: Path):
-    spec = transformer(str(tiny_tokenizers / "bpe"), characters=CharacterSpec(max_length=9))
+    spec = transformer(str(tiny_tokenizers / "bpe"), characters=CharacterCNNSpec(max_length=9))
     indexer = new_indexer(spec, backbone=config("bert"), sentences=SENTENCES)
     assert indexer.characters is not None
     assert indexer.characters.vocabulary.items == ("d", "e", "g", "h", "o")
@@ -85,7 +85,7 @@ def test_a_bilstm_reads_words_and_characters():
     assert indexer.words(SENTENCES).tolist() == [[UNKNOWN, 2, UNKNOWN], [UNKNOWN, 2, 0], [0, 0, 0]]
 
 
-@pytest.mark.parametrize("characters", [None, {"max_length": 7}])
+@pytest.mark.parametrize("characters", [None, {"kind": "cnn", "max_length": 7}])
 def test_an_indexer_reads_the_same_after_it_was_saved(tiny_tokenizers: Path, tmp_path: Path, characters: Any):
     backbone = config("bert", max_position_embeddings=12)
     for number, spec in enumerate(

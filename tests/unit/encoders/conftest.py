@@ -75,7 +75,7 @@ class Family:
         """The spec of an encoder of the family; dropout is off."""
         data = {"kind": "transformer", "pretrained": str(self.tokenizer), "dropout": 0.0, "overlap": 4, **more}
         if data.get("characters") is True:
-            data["characters"] = {"dim": 4, "width": 6, "dropout": 0.0}
+            data["characters"] = {"kind": "cnn", "dim": 4, "width": 6, "dropout": 0.0}
         return TransformerEncoderSpec.parse(data, source="test")
 
     def backbone(self) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from seqmtl.encoders.backbone import (
 from seqmtl.errors import EncoderError
 
 REMEDY = r"(.|\n)*give a hub id such as(.|\n)*package:NAME/FOLDER"
+FOLDER_REMEDY = r"(.|\n)*the folder must hold config.json"
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_package_that_lacks_the_folder_is_an_error():
 def test_pickled_weights_are_not_read(folder: Path):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
-    with pytest.raises(EncoderError, match=rf"no file named model.safetensors{REMEDY}"):
+    with pytest.raises(EncoderError, match=rf"no file named model.safetensors{FOLDER_REMEDY}"):
         load_backbone(str(folder))
 
 
@@ -109,7 +110,7 @@ def test_weights_of_other_shapes_are_an_error(folder: Path):
 )
 def test_a_configuration_that_describes_no_known_encoder_is_an_error(tmp_path: Path, content: str, reason: str):
     (tmp_path / "config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(EncoderError, match=rf"{reason}{REMEDY}"):
+    with pytest.raises(EncoderError, match=rf"{reason}{FOLDER_REMEDY}"):
         load_backbone_config(str(tmp_path))
 
 

@@ -22,7 +22,9 @@ def bilstm(**values: Any) -> BiLSTMEncoder:
 
 
 def test_a_bilstm_spec_gives_a_bilstm():
-    encoder = bilstm(word_dim=7, width=10, layers=3, dropout=0.2, word_dropout=0.3, characters={"dim": 3, "width": 4})
+    encoder = bilstm(
+        word_dim=7, width=10, layers=3, dropout=0.2, word_dropout=0.3, characters={"kind": "cnn", "dim": 3, "width": 4}
+    )
     assert encoder.embedding.weight.shape == (30, 7)
     assert encoder.embedding.padding_idx == 0
     assert not encoder.embedding.weight[0].any()
@@ -35,7 +37,7 @@ def test_a_bilstm_spec_gives_a_bilstm():
 
 
 @pytest.mark.parametrize(
-    ("characters", "features"), [(None, 7), ({"width": 4}, 11), ({"kind": "bilstm", "width": 4}, 11)]
+    ("characters", "features"), [(None, 7), ({"kind": "cnn", "width": 4}, 11), ({"kind": "bilstm", "width": 4}, 11)]
 )
 def test_a_bilstm_without_layers_has_the_width_of_its_embeddings(characters: Any, features: int):
     assert bilstm(word_dim=7, layers=0, characters=characters).out_features == features

@@ -7,12 +7,19 @@ from torch import Tensor, nn
 from seqmtl.batch import CharacterInputs
 from seqmtl.data.indexing import CharacterIndexer
 from seqmtl.data.vocabulary import Vocabulary
-from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN, build_characters
+from seqmtl.encoders.build import build_characters
+from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.errors import ConfigError
-from seqmtl.specs.encoders import CharacterSpec
+from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, CharacterSpec
 
 VOCABULARY = Vocabulary(tuple("abcdefgh"))
 SENTENCES = [["a", "abba", "deadbeef"], [], ["x", "", "hag"]]
+
+
+def parse(characters: dict[str, object]) -> CharacterSpec:
+    encoder = BiLSTMEncoderSpec.parse({"kind": "bilstm", "characters": characters}, source="test")
+    assert encoder.characters is not None
+    return encoder.characters
 
 
 def inputs(sentences: list[list[str]]) -> CharacterInputs:
@@ -84,8 +91,8 @@ def test_dropout_is_for_training():
 
 @pytest.mark.parametrize(("kind", "expected"), [("cnn", CharacterCNN), ("bilstm", CharacterBiLSTM)])
 def test_a_spec_describes_the_model(kind: str, expected: type):
-    spec = CharacterSpec.parse({"kind": kind, "dim": 5, "width": 8, "kernel": 2, "dropout": 0.25}, source="test")
-    model = build_characters(spec, vocabulary=11)
+    own = {"kernel": 2} if kind == "cnn" else {}
+    model = build_characters(parse({"kind": kind, "dim": 5, "width": 8, "dropout": 0.25} | own), vocabulary=11)
     assert type(model) is expected
     assert model.embedding.weight.shape == (11, 5)
     assert model.dropout.p == 0.25
@@ -97,6 +104,14 @@ def test_a_spec_describes_the_model(kind: str, expected: type):
 
 
 def test_a_bilstm_of_odd_width_is_an_error():
-    with pytest.raises(ConfigError, match="width is 7, but a bilstm has two directions"):
-        CharacterSpec.parse({"kind": "bilstm", "width": 7}, source="test")
-    assert CharacterSpec.parse({"kind": "cnn", "width": 7}, source="test").width == 7
+    with pytest.raises(ConfigError, match=r"characters\.width: got 7; .*multiple of 2"):
+        parse({"kind": "bilstm", "width": 7})
+    assert parse({"kind": "cnn", "width": 7}).width == 7
+
+
+def test_a_kernel_is_for_convolutions_and_a_kind_is_needed():
+    with pytest.raises(ConfigError, match=r"characters\.kernel: unknown key"):
+        parse({"kind": "bilstm", "kernel": 3})
+    with pytest.raises(ConfigError, match="characters: needs the key 'kind'"):
+        parse({"width": 8})
+    assert BiLSTMEncoderSpec(kind="bilstm").characters == CharacterCNNSpec()

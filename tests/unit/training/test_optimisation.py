@@ -8,7 +8,7 @@ from seqmtl.data.tasks import Task
 from seqmtl.encoders.build import InventorySizes
 from seqmtl.labels import LabelInventory
 from seqmtl.modeling import SeqMTLModel
-from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterSpec, TransformerEncoderSpec
+from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, TransformerEncoderSpec
 from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import LearningRates, TrainingSpec
@@ -33,14 +33,14 @@ TASKS = [
 
 
 def bilstm_model():
-    encoder = BiLSTMEncoderSpec(kind="bilstm", word_dim=8, width=8, characters=CharacterSpec(width=8))
+    encoder = BiLSTMEncoderSpec(kind="bilstm", word_dim=8, width=8, characters=CharacterCNNSpec(width=8))
     sharing = HardSharingSpec(kind="hard", tower=BiLSTMTowerSpec(kind="bilstm", width=8))
     return SeqMTLModel.from_encoder(encoder, tasks=TASKS, sharing=sharing, sizes=SIZES)
 
 
 def transformer_model(folder, **changes):
     spec = TransformerEncoderSpec(
-        kind="transformer", pretrained=str(folder), scalar_mix=True, characters=CharacterSpec(width=8), **changes
+        kind="transformer", pretrained=str(folder), scalar_mix=True, characters=CharacterCNNSpec(width=8), **changes
     )
     return SeqMTLModel.from_encoder(spec, tasks=TASKS, sizes=SIZES)
 

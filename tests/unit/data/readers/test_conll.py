@@ -32,6 +32,14 @@ def test_columns_come_in_any_order(tmp_path: Path) -> None:
     assert row == {"id": "1", "tokens": ["Ada"], "ner_tags": ["B-PER"], "xpos": ["NNP"]}
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", " \t  "])
+@pytest.mark.parametrize("separator", ["whitespace", "tab", "space"])
+def test_a_line_of_spaces_ends_a_sentence(tmp_path: Path, blank: str, separator: Separator) -> None:
+    cut = "\t" if separator == "tab" else " "
+    text = f"{blank}\na{cut}O\n{blank}\n{blank}\nb{cut}O\n{blank}"
+    assert [row["tokens"] for row in rows(tmp_path / "a", text, separator=separator)] == [["a"], ["b"]]
+
+
 def test_only_the_empty_line_ends_a_sentence(tmp_path: Path) -> None:
     text = "a\tO\n \tO\n\u00a0\tO\n\u200b\tO\nא\tO\n\nb\tO\n"
     assert [row["tokens"] for row in rows(tmp_path / "a", text, separator="tab")] == [
@@ -43,7 +51,7 @@ def test_only_the_empty_line_ends_a_sentence(tmp_path: Path) -> None:
 
 def test_a_line_without_the_column_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    for text in ("a O\nb\n", "a O\n  \n"):
+    for text in ("a O\nb\n", "a O\n b \n"):
         path.write_text(text)
         with pytest.raises(DataError) as caught:
             list(read_conll(path, columns={"tokens": 0, "ner_tags": 1}))

@@ -34,3 +34,12 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         list(read_jsonl(path))
     assert str(caught.value).startswith(f"{path}:2: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("row", [r'{"tokens": ["a\ud83d"]}', r'{"tokens": ["a"], "upos": ["\uDE00"]}'])
+def test_half_a_character_is_named_and_a_whole_one_is_read(tmp_path: Path, row: str) -> None:
+    path = write(tmp_path, r'{"tokens": ["\ud83d\ude00"]}' + "\n" + row + "\n")
+    records = read_jsonl(path)
+    assert next(records).row["tokens"] == ["😀"]
+    with pytest.raises(DataError, match=rf"{path}:2: \\ud(83d|e00) is one half of a character"):
+        next(records)
