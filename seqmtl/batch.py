@@ -177,9 +177,7 @@ class Batch(Movable):
     Attributes:
         inputs: what the encoder reads.
         targets: gold labels per task; a task without a row in the batch has empty targets.
-        rows: position of each sentence in its split, ``[B]``; it puts predictions back in order.
     """
 
     inputs: Inputs
     targets: Mapping[str, Targets]
-    rows: Tensor

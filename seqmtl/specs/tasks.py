@@ -67,7 +67,9 @@ class TaskSpec(Spec):
     corpora: tuple[str, ...] | None = Field(default=None, description="learn from these only; null: from all")
     predicates: str | None = None
     unseen_labels: Literal["error", "allow"] = Field(
-        default="error", description="labels of dev that training lacks: stop, or count them as errors of the model"
+        default="error",
+        description="labels that were not collected for training: stop; or count those of dev as errors of the model and "
+        "do not learn those of later training rows, in a crf head not their whole sentence",
     )
 
     @model_validator(mode="after")

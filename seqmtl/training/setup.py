@@ -1,6 +1,7 @@
 """From a recipe to everything that a run needs; whatever is wrong with it shows here, before training starts."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def check_labels(tasks: Sequence[Task], splits: Mapping[str, Sequence[Row]], *, 
         if task.spec.unseen_labels == "allow":
             continue
         for corpus, rows in splits.items():
-            missing = unseen_labels(task, rows)
+            missing = unseen_labels(task, rows, corpus=corpus)
             if missing:
                 shown = ", ".join(f"{label!r} ({count} x)" for label, count in sorted(missing.items())[:5])
                 raise LabelError(
@@ -196,11 +197,14 @@ def _set_class_weights(model: SeqMTLModel, samples: Mapping[str, Sequence[Row]])
             continue
         assert isinstance(head, SoftmaxHead)
         if spec.class_weights == "balanced":
-            counts = [0] * len(task.labels)
-            for row in _rows_for(task.spec.corpora, samples):
-                for label in task.labels.ids(task.tags(row)) if row.get(task.spec.layer) is not None else ():
-                    counts[label] += 1
-            weights = balanced_weights(counts)
+            counts = Counter(
+                label
+                for corpus, rows in samples.items()
+                for row in rows
+                for tags in task.sequences(row, corpus=corpus)
+                for label in tags
+            )
+            weights = balanced_weights([counts[label] for label in task.labels.labels])
         else:
             weights = _named_weights(task, spec.class_weights)
         head.class_weights.copy_(torch.tensor(weights))

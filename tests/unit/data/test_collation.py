@@ -46,15 +46,15 @@ def collate() -> Collator:
 def test_token_targets_hold_the_rows_that_carry_the_layer(collate: Collator):
     pos = collate(BATCH).targets["pos"]
     assert isinstance(pos, TokenTargets)
-    assert pos.rows.tolist() == [0, 1, 3]
+    assert pos.rows.tolist() == [0, 1]  # the empty sentence has nothing to learn
     # inventory: CCONJ 0, NOUN 1, VERB 2
-    assert pos.labels.tolist() == [[1, 2, 0, 2], [1, IGNORED, IGNORED, IGNORED], [IGNORED] * 4]
+    assert pos.labels.tolist() == [[1, 2, 0, 2], [1, IGNORED, IGNORED, IGNORED]]
 
 
 def test_a_task_sees_the_corpora_that_it_chose(collate: Collator):
     target = collate(BATCH).targets["ewt_pos"]
     assert isinstance(target, TokenTargets)
-    assert target.rows.tolist() == [0, 3]
+    assert target.rows.tolist() == [0]
 
 
 def test_labels_are_in_the_inner_scheme(collate: Collator):
@@ -69,8 +69,8 @@ def test_sr4_a_sentence_without_predicates_is_all_zeros_for_the_finder_and_nothi
     finder, roles = batch.targets["predicate"], batch.targets["srl"]
     assert isinstance(finder, TokenTargets)
     assert isinstance(roles, FrameTargets)
-    assert finder.rows.tolist() == [0, 2, 3]
-    assert finder.labels.tolist() == [[0, 1, 0, 1], [0, 0, IGNORED, IGNORED], [IGNORED] * 4]
+    assert finder.rows.tolist() == [0, 2]
+    assert finder.labels.tolist() == [[0, 1, 0, 1], [0, 0, IGNORED, IGNORED]]
     assert roles.predicates.tolist() == [[0, 1], [0, 3]]
     assert collate.tasks[4].labels.tags(roles.labels[1].tolist()) == ["B-A0", "O", "O", "B-V"]
 
@@ -93,15 +93,30 @@ def test_rows_without_any_layer_still_make_inputs(collate: Collator):
     assert all(len(getattr(target, "rows", target.labels)) == 0 for target in batch.targets.values())
 
 
-def test_positions_are_kept(collate: Collator):
-    assert collate(BATCH).rows.tolist() == [0, 1, 2, 3]
-    assert collate(BATCH, positions=[7, 3, 11, 5]).rows.tolist() == [7, 3, 11, 5]
+def test_a_batch_of_nothing_is_empty(collate: Collator):
+    assert collate([]).inputs.word_mask.shape == (0, 0)
 
 
-def test_a_batch_of_nothing_has_integer_rows(collate: Collator):
-    for batch in (collate([]), collate([], positions=[])):
-        assert batch.rows.dtype == torch.long
-        assert batch.inputs.word_mask.shape == (0, 0)
+def test_the_targets_of_a_batch_hold_as_many_labels_as_its_rows_weigh(collate: Collator):
+    batch = collate(BATCH)
+    for each in collate.tasks:
+        weight = sum(each.weight_of(row, corpus=corpus) for corpus, row in BATCH)
+        assert (batch.targets[each.name].labels != IGNORED).sum() == weight
+
+
+@pytest.mark.parametrize(("head", "rows"), [("softmax", [0, 1, 2]), ("crf", [0, 1])])
+def test_what_an_unseen_label_leaves_of_a_sentence(head: str, rows: list[int]):
+    """A softmax head skips the word, a chain the sentence; a sentence of unseen labels alone is no target at all."""
+    allowed = task("pos", "upos", head, unseen_labels="allow")
+    collate = Collator(Indexer(words=WordIndexer(Vocabulary(("dogs",)))), [allowed])
+    new = {**DOGS, "upos": ["NOUN", "X", "CCONJ", "VERB"]}
+    batch = [("ewt", DOGS), ("wiki", ADA), ("ewt", new), ("ewt", {**ADA, "upos": ["X"]})]
+    target = collate(batch).targets["pos"]
+    assert isinstance(target, TokenTargets)
+    assert target.rows.tolist() == rows
+    labels = [[1, 2, 0, 2], [1, IGNORED, IGNORED, IGNORED], [1, IGNORED, 0, 2]]
+    assert target.labels.tolist() == labels[: len(target.rows)]
+    assert (target.labels != IGNORED).sum() == sum(allowed.weight_of(row, corpus=corpus) for corpus, row in batch)
 
 
 def test_a_label_that_training_lacked_is_named(collate: Collator):

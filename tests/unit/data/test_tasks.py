@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from seqmtl.data.tasks import PREDICATE_LABELS, Task, build_task, inner_tags, unseen_labels
+from seqmtl.batch import IGNORED
+from seqmtl.data.kinds import PREDICATE_LABELS
+from seqmtl.data.tasks import Task, build_task, unseen_labels
 from seqmtl.errors import ConfigError, LabelError
 from seqmtl.labels import LabelInventory, Scheme
 from seqmtl.specs.tasks import TaskSpec
@@ -33,12 +35,7 @@ def test_a_span_task_collects_labels_in_its_inner_scheme(scheme: str, labels: tu
     task = build_task("ner", spec("ner_tags", "crf", scheme=scheme), ROWS)
     assert task.labels.labels == labels
     assert task.scheme is Scheme(scheme)
-    assert task.tags(ROWS[1]) == list(labels)
-
-
-def test_inner_tags_of_bioes_spell_out_ends_and_singles():
-    tags = ["B-PER", "I-PER", "O", "B-LOC"]
-    assert inner_tags(spec("ner_tags", "crf", scheme="bioes"), tags) == ["B-PER", "E-PER", "O", "S-LOC"]
+    assert task.sequences(ROWS[1], corpus="ewt") == [list(labels)]
 
 
 def test_a_predicate_task_has_two_labels_whatever_the_rows_say():
@@ -82,8 +79,46 @@ def test_a_row_weighs_its_labelled_words(layer: str, head: str, weights: list[in
     assert [task.weight_of(row, corpus="ewt") for row in ROWS] == weights
 
 
-def test_a_row_of_another_corpus_weighs_nothing():
-    assert build_task("pos", spec("upos", "softmax", corpora=["ewt"]), ROWS).weight_of(ROWS[0], corpus="other") == 0
+@pytest.mark.parametrize(
+    ("layer", "head", "more", "known", "ids", "weight"),
+    [
+        ("upos", "softmax", {}, ("NOUN", "VERB"), [[0, 1, IGNORED]], 2),
+        ("upos", "crf", {}, ("NOUN", "VERB"), [[IGNORED] * 3], 0),
+        ("upos", "crf", {}, ("NOUN", "VERB", "ADV"), [[0, 1, 2]], 3),
+        ("srl_frames", "srl", {}, ("O", "B-V"), [[IGNORED, 1, 0]] * 2, 4),
+    ],
+)
+def test_labels_that_training_has_not_collected_are_skipped_if_allowed(
+    layer: str, head: str, more: dict, known: tuple[str, ...], ids: list, weight: int
+):
+    task = Task("task", spec(layer, head, unseen_labels="allow", **more), LabelInventory(known))
+    assert task.label_ids(ROWS[0], corpus="ewt") == ids
+    assert task.weight_of(ROWS[0], corpus="ewt") == weight
+
+
+def test_a_chain_over_spans_skips_a_sentence_with_an_unseen_label():
+    known = LabelInventory(("O", "B-PER", "I-PER"))
+    row = {"id": "4", "tokens": ["Ada", "there"], "ner_tags": ["B-PER", "B-LOC"]}
+    chain, free = (
+        Task("ner", spec("ner_tags", head, scheme="bio", unseen_labels="allow"), known) for head in ("crf", "softmax")
+    )
+    assert chain.label_ids(row, corpus="ewt") == [[IGNORED, IGNORED]]
+    assert free.label_ids(row, corpus="ewt") == [[1, IGNORED]]
+
+
+def test_a_label_that_is_not_allowed_is_named_with_its_row_and_the_remedy():
+    task = Task("pos", spec("upos", "softmax"), LabelInventory(("NOUN", "VERB", "ADJ")))
+    with pytest.raises(
+        LabelError, match=r"row '1' of corpus 'ewt' has the label 'ADV'.*'ADJ'(.|\n)*pos.unseen_labels=allow"
+    ):
+        task.label_ids(ROWS[0], corpus="ewt")
+
+
+def test_a_row_of_another_corpus_has_nothing_for_a_task():
+    task = build_task("pos", spec("upos", "softmax", corpora=["ewt"]), ROWS)
+    assert task.weight_of(ROWS[0], corpus="other") == 0
+    assert task.sequences(ROWS[0], corpus="other") == []
+    assert unseen_labels(Task("pos", task.spec, LabelInventory(("O",))), ROWS, corpus="other") == {}
 
 
 @pytest.mark.parametrize(
@@ -108,11 +143,13 @@ def test_a_broken_task_of_a_checkpoint_is_named():
 
 def test_unseen_labels_are_counted():
     task = Task("pos", spec("upos", "softmax"), LabelInventory(("NOUN", "VERB")))
-    assert unseen_labels(task, ROWS) == {"ADV": 1, "PROPN": 2}
-    assert unseen_labels(Task("srl", spec("srl_frames", "srl"), LabelInventory(("O",))), ROWS) == {"B-A0": 2, "B-V": 2}
-    assert unseen_labels(Task("p", spec("srl_frames", "predicate"), PREDICATE_LABELS), ROWS) == {}
+    assert unseen_labels(task, ROWS, corpus="ewt") == {"ADV": 1, "PROPN": 2}
+    roles = Task("srl", spec("srl_frames", "srl"), LabelInventory(("O",)))
+    assert unseen_labels(roles, ROWS, corpus="ewt") == {"B-A0": 2, "B-V": 2}
+    finder = Task("p", spec("srl_frames", "predicate"), PREDICATE_LABELS)
+    assert unseen_labels(finder, ROWS, corpus="ewt") == {}
 
 
 def test_unseen_labels_are_looked_for_in_the_inner_scheme():
     task = Task("ner", spec("ner_tags", "crf", scheme="bioes"), LabelInventory(("O", "B-PER")))
-    assert unseen_labels(task, ROWS) == {"E-PER": 1}
+    assert unseen_labels(task, ROWS, corpus="ewt") == {"E-PER": 1}
