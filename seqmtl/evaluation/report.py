@@ -14,12 +14,15 @@ from seqmtl.evaluation.scores import PRF, TaskScore
 
 def score_table(scores: Mapping[str, TaskScore], *, title: str) -> Table:
     """Return one row per task: its main score in percent, its other scores, and how many gold items it rests on."""
-    table = _table(title, text=["Task", "Metric"], numbers=["Score"])
-    table.add_column("Others")
-    table.add_column("Support", justify="right")
+    table = _table(title, text=["Task", "Metric"], numbers=["Score", "P", "R"])
+    table.add_column("Also")
+    table.add_column("Gold", justify="right")
     for task, score in scores.items():
-        others = ", ".join(f"{name} {_percent(value)}" for name, value in score.values.items() if name != score.main)
-        table.add_row(Text(task), score.main, _percent(score.main_value), others, str(score.support))
+        shown = {"precision": "", "recall": "", **{name: _percent(value) for name, value in score.values.items()}}
+        main = (score.main, "precision", "recall")
+        others = [f"{name.removeprefix('srl_f1_')} {value}" for name, value in shown.items() if name not in main]
+        row = (score.main, shown[score.main], shown["precision"], shown["recall"], "\n".join(others))
+        table.add_row(Text(task), *row, str(score.support))
     return table
 
 

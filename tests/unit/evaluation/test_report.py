@@ -48,9 +48,10 @@ def test_score_table_shows_percent_others_and_support():
     title, rows = cells(score_table({"ner": NER, "pos": POS}, title="development"))
     assert title == "development"
     assert rows == [
-        ["Task", "Metric", "Score", "Others", "Support"],
-        ["ner", "f1", "66.67", "f1_strict 50.00, accuracy 98.77", "2"],
-        ["pos", "accuracy", "100.00", "", "7"],
+        ["Task", "Metric", "Score", "P", "R", "Also", "Gold"],
+        ["ner", "f1", "66.67", "", "", "f1_strict 50.00", "2"],
+        ["", "", "", "", "", "accuracy 98.77", ""],
+        ["pos", "accuracy", "100.00", "", "", "", "7"],
     ]
 
 
