@@ -68,8 +68,8 @@ class TaskSpec(Spec):
     predicates: str | None = None
     unseen_labels: Literal["error", "allow"] = Field(
         default="error",
-        description="labels that were not collected for training: stop; or count those of dev as errors of the model and "
-        "do not learn those of later training rows, in a crf head not their whole sentence",
+        description="labels that were not collected for training: stop; or count those of dev as errors of the model, "
+        "and skip those of later training rows, in a crf head with their whole sentence",
     )
 
     @model_validator(mode="after")
