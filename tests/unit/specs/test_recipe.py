@@ -88,6 +88,12 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path):
         load_recipe("quick_start")
 
 
+def test_a_folder_does_not_hide_the_shipped_recipe_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()
+    assert load_recipe("quickstart")[0].name == "quickstart"
+
+
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
