@@ -21,7 +21,7 @@ from seqmtl.data.batching import cut_batches
 from seqmtl.data.collation import Collator
 from seqmtl.heads.srl import SRLHead
 from seqmtl.kernels.structured_viterbi import structured_viterbi
-from seqmtl.modeling import SeqMTLModel, decode_roles
+from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import load_recipe
 from seqmtl.training.setup import prepare
 
@@ -52,7 +52,8 @@ class Sides:
     def with_head(self, batch: Batch) -> Tensor:
         """Encode the batch's sentences, label all its predicates."""
         features = self.model.features(batch.inputs, [TASK])[TASK]
-        return decode_roles(self.head, features, batch.inputs.word_mask, _predicates(batch))
+        mask = batch.inputs.word_mask
+        return self.model.decode_roles(TASK, features, mask, predicates=_predicates(batch)).labels
 
     @torch.inference_mode()
     def with_linear(self, batch: Batch) -> Tensor:

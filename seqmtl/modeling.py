@@ -149,43 +149,33 @@ class SeqMTLModel(PreTrainedModel):
         """The features ``[B, T, H]`` that the heads of ``tasks`` read, from one encoder pass."""
         return self.sharing(self.encoder(inputs), tuple(tasks)).features
 
-    def decode(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor | None = None) -> Tensor | Roles:
-        """The best labels of one task from its features.
+    def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
+        """The best labels of a token-level task from its features.
 
         Args:
             task: which task.
             features: ``[B, T, H]``.
             mask: ``[B, T]``.
-            predicates: (sentence, word), ``[N, 2]``; for an srl task, which needs them.
 
         Returns:
-            Label ids ``[B, T]`` of a token-level task, 0 where padded; ``Roles`` of an srl task.
+            Label ids, 0 where padded, ``[B, T]``.
         """
         head = self.heads[task]
-        if isinstance(head, SRLHead):
-            assert predicates is not None
-            return Roles(predicates, decode_roles(head, features, mask, predicates))
         assert isinstance(head, TokenHead)
         return head.decode(head.scores(features)[0], mask)
 
-    def predict(self, inputs: Inputs, tasks: Sequence[str] | None = None) -> dict[str, Tensor | Roles]:
-        """The best labels of ``tasks`` (None: all) from one encoder pass.
+    def decode_roles(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor) -> Roles:
+        """The best roles of an srl task from its features.
 
-        An srl task labels the predicates that its predicate task finds.
-
-        Raises:
-            CheckpointError: when an srl task names no predicate task.
+        Args:
+            task: which task.
+            features: ``[B, T, H]``.
+            mask: ``[B, T]``.
+            predicates: (sentence, word), ``[N, 2]``.
         """
-        wanted = list(self.tasks) if tasks is None else list(tasks)
-        finders = {task: self.finder(task) for task in wanted if isinstance(self.heads[task], SRLHead)}
-        ordered = sorted({*wanted, *finders.values()}, key=lambda task: task in finders)  # finders before srl tasks
-        features = self.features(inputs, ordered)
-        found: dict[str, Tensor | Roles] = {}
-        for task in ordered:
-            labels = found.get(finders[task]) if task in finders else None
-            predicates = labels.nonzero() if isinstance(labels, Tensor) else None  # [N, 2]
-            found[task] = self.decode(task, features[task], inputs.word_mask, predicates=predicates)
-        return {task: found[task] for task in wanted}
+        head = self.heads[task]
+        assert isinstance(head, SRLHead)
+        return Roles(predicates, decode_in_runs(head, features, mask, predicates))
 
     def finder(self, task: str) -> str:
         """The predicate task that finds the predicates of the srl task ``task``.
@@ -212,7 +202,7 @@ class SeqMTLModel(PreTrainedModel):
             reset()
 
 
-def decode_roles(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:
+def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:
     """Decode the roles of any number of predicates in bounded memory.
 
     Args:

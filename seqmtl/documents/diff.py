@@ -7,6 +7,7 @@ ner  1 of 2 right
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from rich.console import Group, RenderableType
 from rich.table import Column
@@ -33,7 +34,7 @@ def sentence_diff(tokens: Sequence[str], *, gold: Annotation, predicted: Annotat
 
     Plain layers list the words with a wrong tag. Span layers and frames show both readings, then every span or argument
     that is wrong, beside the one that stands in its place. Frames belong together when their predicate is the same
-    word.
+    word; several on one word, in their order.
 
     Raises:
         LabelError: when a tag of a span layer or of a frame is not a span tag at all.
@@ -83,20 +84,29 @@ def _spans(text: str, gold: Sequence[TypedSpan], predicted: Sequence[TypedSpan])
 def _frames(
     text: str, sentence: Sentence, gold: Sequence[TaggedFrame], predicted: Sequence[TaggedFrame]
 ) -> RenderableType:
-    """One row per word that is a predicate on either side."""
-    theirs = {frame.predicate: frame for frame in gold}
-    ours = {frame.predicate: frame for frame in predicted}
+    """One row per frame on either side; frames on one word are paired in their order."""
+    theirs, ours = _by_place(gold), _by_place(predicted)
     table = grid_of(Column(style="bold", no_wrap=True))
     for place in sorted(theirs.keys() | ours.keys()):
         word = sentence.tokens[place]
-        if place not in ours:
-            row: RenderableType = Text("missed predicate", style=_STYLES[Verdict.MISSED])
-        elif place not in theirs:
-            row = Text("spurious predicate", style=_STYLES[Verdict.SPURIOUS])
-        else:
-            row = _frame(text, word, theirs[place], ours[place])
-        table.add_row(shown(word.text), row)
+        for left, right in zip_longest(theirs.get(place, ()), ours.get(place, ())):
+            table.add_row(shown(word.text), _pair(text, word, left, right))
     return table if table.row_count else _count(0, 0)
+
+
+def _by_place(frames: Sequence[TaggedFrame]) -> dict[int, list[TaggedFrame]]:
+    found: dict[int, list[TaggedFrame]] = {}
+    for frame in frames:
+        found.setdefault(frame.predicate, []).append(frame)
+    return found
+
+
+def _pair(text: str, word: Token, gold: TaggedFrame | None, predicted: TaggedFrame | None) -> RenderableType:
+    if gold is None:
+        return Text("spurious predicate", style=_STYLES[Verdict.SPURIOUS])
+    if predicted is None:
+        return Text("missed predicate", style=_STYLES[Verdict.MISSED])
+    return _frame(text, word, gold, predicted)
 
 
 def _frame(text: str, word: Token, gold: TaggedFrame, predicted: TaggedFrame) -> RenderableType:

@@ -1,10 +1,13 @@
 """Predictions and gold rows in the terms of documents, for people to read."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, assert_never
 
+from seqmtl.data.kinds import Frames, PlainTags, Predicates, Spans
 from seqmtl.data.tasks import Row, Task
 from seqmtl.documents import Annotation
 from seqmtl.evaluation.predictions import Prediction
+from seqmtl.evaluation.scorers import scorer_of
 from seqmtl.labels import Frame
 
 Tasks = Mapping[str, Task]
@@ -12,45 +15,49 @@ Tasks = Mapping[str, Task]
 
 def predicted_annotation(tasks: Tasks, prediction: Prediction, *, n_words: int) -> Annotation:
     """What a model says about raw text; predicates that have frames have no layer of their own."""
-    frames = {name: tuple(found) for name, found in prediction.found_frames.items()}
-    in_frames = {tasks[name].spec.predicates for name in frames}
-    for name, words in prediction.predicates.items():
-        if name not in in_frames:  # predicates without roles are frames without arguments
-            frames[name] = tuple(_bare_frame(word, n_words) for word in words)
-    return _annotation(tasks, prediction.tags, frames)
+    in_frames = {tasks[name].spec.predicates for name in prediction.found_frames}
+    bare = {name: words for name, words in prediction.predicates.items() if name not in in_frames}
+    return _annotation(tasks, {**prediction.tags, **prediction.found_frames, **bare}, n_words=n_words)
 
 
 def errors(
-    tasks: Tasks, rows: Sequence[Row], predictions: Sequence[Prediction]
+    tasks: Tasks, *, rows: Sequence[Row], predictions: Sequence[Prediction], corpus: str
 ) -> Iterator[tuple[Row, Annotation, Annotation]]:
-    """The rows on which a model is wrong, each with its gold and its predicted annotation, of the layers it carries.
+    """The rows of ``corpus`` on which a model is wrong, each with its gold and its predicted annotation.
 
-    Frames are those of the gold predicates, so that a pair of frames differs in arguments only.
+    Both hold the tasks that the row carries. Frames are those of the gold predicates, so that a pair of frames differs
+    in arguments only; predicates are frames without arguments.
     """
+    scorers = {name: scorer_of(task) for name, task in tasks.items()}
     for row, prediction in zip(rows, predictions, strict=True):
-        carried = {name: task for name, task in tasks.items() if row.get(task.spec.layer) is not None}
-        gold_tags = {name: row[carried[name].spec.layer] for name in prediction.tags if name in carried}
-        gold_frames = {
-            name: tuple(Frame.from_row(frame) for frame in row[carried[name].spec.layer])
-            for name in prediction.frames
-            if name in carried
+        chosen = {
+            name: scorer
+            for name, scorer in scorers.items()
+            if tasks[name].carried_by(row, corpus=corpus) and scorer.covers(prediction)
         }
-        tags = {name: prediction.tags[name] for name in gold_tags}
-        frames = {name: tuple(prediction.frames[name]) for name in gold_frames}
-        wrong = any(list(tags[name]) != list(gold_tags[name]) for name in tags) or any(
-            [frame.tags for frame in frames[name]] != [frame.tags for frame in gold_frames[name]] for name in frames
-        )
-        if wrong:
-            yield row, _annotation(tasks, gold_tags, gold_frames), _annotation(tasks, tags, frames)
+        if not all(scorer.agrees(row, prediction) for scorer in chosen.values()):
+            gold = {name: scorer.gold(row) for name, scorer in chosen.items()}
+            guess = {name: scorer.guess(prediction) for name, scorer in chosen.items()}
+            n_words = len(row["tokens"])
+            yield row, _annotation(tasks, gold, n_words=n_words), _annotation(tasks, guess, n_words=n_words)
 
 
-def _annotation(tasks: Tasks, tags: Mapping[str, Sequence[str]], frames: Mapping[str, tuple[Frame, ...]]) -> Annotation:
-    spans = {name for name in tags if tasks[name].scheme is not None}
-    return Annotation(
-        tags={name: tuple(values) for name, values in tags.items() if name not in spans},
-        span_tags={name: tuple(values) for name, values in tags.items() if name in spans},
-        frames=dict(frames),
-    )
+def _annotation(tasks: Tasks, said: Mapping[str, Any], *, n_words: int) -> Annotation:
+    """What is said for each task, as the layers of a document."""
+    tags, span_tags, frames = {}, {}, {}
+    for name, layer in said.items():
+        match tasks[name].kind:
+            case PlainTags():
+                tags[name] = tuple(layer)
+            case Spans():
+                span_tags[name] = tuple(layer)
+            case Predicates():
+                frames[name] = tuple(_bare_frame(word, n_words) for word in layer)
+            case Frames():
+                frames[name] = tuple(layer)
+            case kind:
+                assert_never(kind)
+    return Annotation(tags=tags, span_tags=span_tags, frames=frames)
 
 
 def _bare_frame(word: int, n_words: int) -> Frame:

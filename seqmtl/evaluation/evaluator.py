@@ -3,20 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
 from accelerate.utils import gather_object
 
 from seqmtl.data.tasks import Row, Task
-from seqmtl.evaluation.accuracy import token_counts, token_scores
 from seqmtl.evaluation.bootstrap import Comparison, paired_bootstrap
-from seqmtl.evaluation.predicates import predicate_counts, predicate_scores
 from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
+from seqmtl.evaluation.scorers import scorer_of
 from seqmtl.evaluation.scores import TaskScore
-from seqmtl.evaluation.spans import span_counts, span_scores
-from seqmtl.evaluation.srl import frame_counts, frame_scores
-from seqmtl.labels import Frame, Scheme
-
-END_TO_END = "srl_f1_end_to_end"
+from seqmtl.evaluation.tally import Counts
 
 
 class Processes(Protocol):
@@ -51,97 +45,43 @@ def predict_rows(
 
 
 def score_rows(
-    tasks: Mapping[str, Task], rows: Sequence[Row], predictions: Sequence[Prediction], *, corpus: str | None = None
+    tasks: Mapping[str, Task], *, rows: Sequence[Row], predictions: Sequence[Prediction], corpus: str
 ) -> dict[str, TaskScore]:
-    """Score each task on the rows that carry its layer; a task that no row carries is left out.
+    """Score each task on the rows of ``corpus`` that carry it; a task that no row carries is left out.
 
     Accuracy for plain tags, conlleval-like and strict F1 for spans, F1 for predicates, and for roles the official
     CoNLL-2005 F1 on gold predicates beside the end-to-end F1 on the predicates that the model finds.
     """
-    scores: dict[str, TaskScore] = {}
-    for name, task in tasks.items():
-        pairs = _carried(task, rows, predictions, corpus)
-        if pairs:
-            scores[name] = _score(name, task, pairs)
-    return scores
+    pairs = {name: carried(task, rows, predictions, corpus=corpus) for name, task in tasks.items()}
+    return {name: scorer_of(tasks[name]).score(found) for name, found in pairs.items() if found}
 
 
-def count_rows(task: Task, rows: Sequence[Row], predictions: Sequence[Prediction]) -> np.ndarray:
-    """(correct, predicted, gold) of each row that carries the task's layer, ``[n, 3]``, for the paired bootstrap."""
-    pairs = _carried(task, rows, predictions, None)
-    gold, guess = _gold(task, pairs), _guess(task.name, task, pairs)
-    match task.spec.head.kind:
-        case "predicate":
-            return predicate_counts(gold, guess)
-        case "srl":
-            return frame_counts(gold, guess)
-        case _ if task.scheme is None:
-            return token_counts(gold, guess)
-        case _:
-            return span_counts(gold, guess, scheme=Scheme.BIO)
+def count_rows(task: Task, *, rows: Sequence[Row], predictions: Sequence[Prediction], corpus: str) -> Counts:
+    """(correct, predicted, gold) of each row of ``corpus`` that carries the task, ``[n, 3]``, for the bootstrap."""
+    return scorer_of(task).counts(carried(task, rows, predictions, corpus=corpus))
 
 
 def compare_predictions(
-    tasks: Mapping[str, Task], rows: Sequence[Row], ours: Sequence[Prediction], theirs: Sequence[Prediction]
+    tasks: Mapping[str, Task],
+    *,
+    rows: Sequence[Row],
+    ours: Sequence[Prediction],
+    theirs: Sequence[Prediction],
+    corpus: str,
 ) -> dict[str, Comparison]:
-    """Paired bootstrap of two systems over the same rows, for each task that both have."""
+    """Paired bootstrap of two systems over the same rows of ``corpus``, for each task that both have."""
     found = {}
     for name, task in tasks.items():
-        both = all(_has(name, task, predictions) for predictions in (ours, theirs))
-        if both and _carried(task, rows, ours, None):
-            found[name] = paired_bootstrap(count_rows(task, rows, ours), count_rows(task, rows, theirs))
+        scorer = scorer_of(task)
+        sides = [carried(task, rows, predictions, corpus=corpus) for predictions in (ours, theirs)]
+        if sides[0] and all(scorer.covers(prediction) for pairs in sides for _, prediction in pairs):
+            found[name] = paired_bootstrap(*(scorer.counts(pairs) for pairs in sides))
     return found
 
 
-def _has(name: str, task: Task, predictions: Sequence[Prediction]) -> bool:
-    """Whether predictions hold a layer for the task."""
-    kind = {"predicate": "predicates", "srl": "frames"}.get(task.spec.head.kind, "tags")
-    return all(name in getattr(prediction, kind) for prediction in predictions)
-
-
-Pairs = list[tuple[Row, Prediction]]
-
-
-def _carried(task: Task, rows: Sequence[Row], predictions: Sequence[Prediction], corpus: str | None) -> Pairs:
-    chosen = corpus is None or task.spec.corpora is None or corpus in task.spec.corpora
+def carried(
+    task: Task, rows: Sequence[Row], predictions: Sequence[Prediction], *, corpus: str
+) -> list[tuple[Row, Prediction]]:
+    """The rows of ``corpus`` that carry the task, each with its prediction."""
     pairs = zip(rows, predictions, strict=True)
-    return [(row, guess) for row, guess in pairs if chosen and row.get(task.spec.layer) is not None]
-
-
-def _score(name: str, task: Task, pairs: Pairs) -> TaskScore:
-    gold, guess = _gold(task, pairs), _guess(name, task, pairs)
-    match task.spec.head.kind:
-        case "predicate":
-            return predicate_scores(gold, guess)
-        case "srl":
-            given = frame_scores(gold, guess)
-            values = {key: value for key, value in given.values.items() if key != END_TO_END}
-            if task.spec.predicates is not None:
-                found = frame_scores(gold, [prediction.found_frames[name] for _, prediction in pairs])
-                values[END_TO_END] = found.values[END_TO_END]
-            return TaskScore(given.main, values, given.per_label)
-        case _ if task.scheme is None:
-            return token_scores(gold, guess)
-        case _:
-            return span_scores(gold, guess, scheme=Scheme.BIO)
-
-
-def _gold(task: Task, pairs: Pairs) -> list:
-    layer = task.spec.layer
-    match task.spec.head.kind:
-        case "predicate":
-            return [{frame["predicate"] for frame in row[layer]} for row, _ in pairs]
-        case "srl":
-            return [[Frame.from_row(frame) for frame in row[layer]] for row, _ in pairs]
-        case _:
-            return [row[layer] for row, _ in pairs]
-
-
-def _guess(name: str, task: Task, pairs: Pairs) -> list:
-    match task.spec.head.kind:
-        case "predicate":
-            return [prediction.predicates[name] for _, prediction in pairs]
-        case "srl":
-            return [prediction.frames[name] for _, prediction in pairs]
-        case _:
-            return [prediction.tags[name] for _, prediction in pairs]
+    return [(row, prediction) for row, prediction in pairs if task.carried_by(row, corpus=corpus)]

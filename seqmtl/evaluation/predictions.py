@@ -1,22 +1,21 @@
 """What a model says about rows, in the canonical form of the corpora.
 
-B sentences, T words, N predicates.
+B sentences, T words, H features.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from seqmtl.batch import Inputs
 from seqmtl.data.batching import cut_batches
 from seqmtl.data.indexing import Indexer
+from seqmtl.data.kinds import Frames, Predicates
 from seqmtl.data.tasks import Row, Task
 from seqmtl.errors import ConfigError, nearest
-from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import Frame, Scheme, convert, repaired
-from seqmtl.modeling import Roles, SeqMTLModel
+from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.tasks import FRAME_LAYER
 
 TOKENS_PER_BATCH = 2048
@@ -29,14 +28,18 @@ class Prediction:
     Attributes:
         tags: BIO or plain tags of each softmax or crf task.
         predicates: predicate words of each predicate task, ascending.
-        frames: of each srl task, for the gold predicates where there are any, in their order; else for the found ones.
-        found_frames: of each srl task, for the predicates that its predicate task found.
+        frames_of_gold: of each srl task, for the predicates that the row has, in their order; empty for a row without
+            a layer of frames.
+        found_frames: of each srl task that names a predicate task, for the predicates that this one finds, ascending.
     """
 
     tags: Mapping[str, list[str]] = field(default_factory=dict)
     predicates: Mapping[str, list[int]] = field(default_factory=dict)
-    frames: Mapping[str, list[Frame]] = field(default_factory=dict)
+    frames_of_gold: Mapping[str, list[Frame]] = field(default_factory=dict)
     found_frames: Mapping[str, list[Frame]] = field(default_factory=dict)
+
+
+FrameAt = Mapping[tuple[int, int], Frame]  # by sentence and word
 
 
 class Annotator:
@@ -44,6 +47,8 @@ class Annotator:
 
     def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
         """Annotate with ``tasks``; None: all of the model's.
+
+        An srl task brings the predicate task that it names along, whose predicates are shown only if it is asked for.
 
         Raises:
             ConfigError: when the model has no such task.
@@ -54,61 +59,64 @@ class Annotator:
         self.model = model
         self.indexer = indexer
         self.tasks = list(model.tasks) if tasks is None else list(tasks)
-        self._roles = [name for name in self.tasks if isinstance(model.heads[name], SRLHead)]
-        finders = [spec.predicates for spec in (model.tasks[name].spec for name in self._roles)]
-        self._words = [name for name in self.tasks if name not in self._roles]
-        self._hidden = [name for name in dict.fromkeys(finders) if name is not None and name not in self._words]
+        kinds = {name: model.tasks[name].kind for name in self.tasks}
+        self._roles = [name for name, kind in kinds.items() if isinstance(kind, Frames)]
+        self._shown = [name for name, kind in kinds.items() if isinstance(kind, Predicates)]
+        self._tagged = [name for name in self.tasks if name not in (*self._roles, *self._shown)]
+        named = {name: model.tasks[name].spec.predicates for name in self._roles}
+        self._finder_of = {name: finder for name, finder in named.items() if finder is not None}
+        self._finders = list(dict.fromkeys((*self._shown, *self._finder_of.values())))
 
     @torch.inference_mode()
     def __call__(self, rows: Sequence[Row]) -> list[Prediction]:
         """Annotate one batch of rows; gold predicates are taken from the rows that have frames."""
-        inputs = self.indexer([row["tokens"] for row in rows])
-        inputs = inputs.to(self.model.device)
-        features = self.model.features(inputs, [*self._words, *self._hidden, *self._roles])
+        inputs = self.indexer([row["tokens"] for row in rows]).to(self.model.device)
+        features = self.model.features(inputs, [*self._tagged, *self._finders, *self._roles])
         mask = inputs.word_mask
-        labels = {name: self.model.decode(name, features[name], mask) for name in [*self._words, *self._hidden]}
-        words = {name: value.tolist() for name, value in labels.items() if isinstance(value, Tensor)}
-        found = {name: _positions(words[name], rows) for name in words if self._finds(name)}
-        roles = {name: self._frames(name, features[name], inputs, rows, found) for name in self._roles}
+        ids = {
+            name: self.model.decode_words(name, features[name], mask).tolist()
+            for name in (*self._tagged, *self._finders)
+        }
+        given = [_gold_predicates(row) for row in rows]
+        found = {name: _positions(ids[name], rows) for name in self._finders}
+        frame_at: dict[str, FrameAt] = {}
+        for name in self._roles:
+            asked = [found[self._finder_of[name]]] if name in self._finder_of else []
+            asked.append([words or [] for words in given])
+            frame_at[name] = self._label(name, features[name], mask, rows, wanted=_merged(asked))
         return [
             Prediction(
-                tags={name: self._tags(name, words[name][b], row) for name in self._words if not self._finds(name)},
-                predicates={name: found[name][b] for name in self._words if self._finds(name)},
-                frames={name: roles[name][0][b] for name in roles},
-                found_frames={name: roles[name][1][b] for name in roles},
+                tags={name: self._tags(name, ids[name][b], row) for name in self._tagged},
+                predicates={name: found[name][b] for name in self._shown},
+                frames_of_gold={
+                    name: [frame_at[name][b, word] for word in words]
+                    for name in self._roles
+                    if (words := given[b]) is not None
+                },
+                found_frames={
+                    name: [frame_at[name][b, word] for word in found[finder][b]]
+                    for name, finder in self._finder_of.items()
+                },
             )
             for b, row in enumerate(rows)
         ]
 
-    def _finds(self, name: str) -> bool:
-        return self.model.tasks[name].spec.head.kind == "predicate"
-
     def _tags(self, name: str, ids: list[int], row: Row) -> list[str]:
         """Label ids to canonical tags: BIO for span layers."""
         task = self.model.tasks[name]
-        tags = task.labels.tags(ids[: len(row["tokens"])])
-        return canonical(tags, task)
+        return canonical(task.labels.tags(ids[: len(row["tokens"])]), task)
 
-    def _frames(
-        self, name: str, features: Tensor, inputs: Inputs, rows: Sequence[Row], found: Mapping[str, list[list[int]]]
-    ) -> tuple[list[list[Frame]], list[list[Frame]]]:
-        """Frames of the given predicates, and of the found ones, per sentence; both kinds are labelled in one pass."""
-        task = self.model.tasks[name]
-        finder = task.spec.predicates
-        mine: list[list[int]] = [[] for _ in rows] if finder is None else found[finder]
-        given = [_gold_predicates(row) for row in rows]
-        wanted: list[set[int]] = [{*(given[b] or []), *mine[b]} for b in range(len(rows))]
-        pairs = [(b, word) for b, words in enumerate(wanted) for word in sorted(words)]
-        which = torch.tensor(pairs, dtype=torch.long, device=features.device).reshape(-1, 2)
-        labelled = self.model.decode(name, features, inputs.word_mask, predicates=which)
-        assert isinstance(labelled, Roles)
-        frame_of: dict[tuple[int, int], Frame] = {}
-        for (b, word), ids in zip(pairs, labelled.labels.tolist(), strict=True):
-            tags = task.labels.tags(ids[: len(rows[b]["tokens"])])
-            frame_of[b, word] = Frame(predicate=word, sense="", tags=tuple(tags))
-        found_frames = [[frame_of[b, word] for word in mine[b]] for b in range(len(rows))]
-        asked = [mine[b] if given[b] is None else given[b] or [] for b in range(len(rows))]
-        return [[frame_of[b, word] for word in words] for b, words in enumerate(asked)], found_frames
+    def _label(
+        self, name: str, features: Tensor, mask: Tensor, rows: Sequence[Row], *, wanted: Sequence[tuple[int, int]]
+    ) -> FrameAt:
+        """The frames of the ``wanted`` (sentence, word) pairs, all labelled in one pass."""
+        which = torch.tensor(wanted, dtype=torch.long, device=features.device).reshape(-1, 2)
+        roles = self.model.decode_roles(name, features, mask, predicates=which)
+        labels = self.model.tasks[name].labels
+        return {
+            (b, word): Frame(predicate=word, sense="", tags=tuple(labels.tags(ids[: len(rows[b]["tokens"])])))
+            for (b, word), ids in zip(wanted, roles.labels.tolist(), strict=True)
+        }
 
 
 def annotate(
@@ -136,11 +144,13 @@ def annotate(
     batches = cut_batches(lengths, budget=tokens_per_batch, max_sentences=512, rng=None)
     was_training = annotator.model.training
     annotator.model.eval()
-    for batch in batches[rank::processes]:
-        yield from zip(batch, annotator([rows[position] for position in batch]), strict=True)
-        if advance is not None:
-            advance(len(batch))
-    annotator.model.train(was_training)
+    try:
+        for batch in batches[rank::processes]:
+            yield from zip(batch, annotator([rows[position] for position in batch]), strict=True)
+            if advance is not None:
+                advance(len(batch))
+    finally:
+        annotator.model.train(was_training)
 
 
 def canonical(tags: Sequence[str], task: Task) -> list[str]:
@@ -154,6 +164,11 @@ def canonical(tags: Sequence[str], task: Task) -> list[str]:
 def _positions(labels: list[list[int]], rows: Sequence[Row]) -> list[list[int]]:
     """Words with label 1, per sentence."""
     return [[t for t in range(len(row["tokens"])) if ids[t] == 1] for ids, row in zip(labels, rows, strict=True)]
+
+
+def _merged(asked: Sequence[Sequence[Iterable[int]]]) -> list[tuple[int, int]]:
+    """Words asked for by several sides, per sentence, as (sentence, word) pairs, each once, ascending."""
+    return sorted({(b, word) for side in asked for b, words in enumerate(side) for word in words})
 
 
 def _gold_predicates(row: Row) -> list[int] | None:

@@ -21,9 +21,10 @@ from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import build_task
 from seqmtl.encoders.backbone import load_backbone_config
+from seqmtl.evaluation.predictions import Annotator
 from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import violations
-from seqmtl.modeling import Roles, SeqMTLModel
+from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.sharing import SharingSpec
@@ -186,13 +187,15 @@ def test_a_saved_model_gives_the_same_bits(case: Case, tmp_path: Path):
 
 
 @torch.no_grad()
-def test_predictions_are_valid_label_sequences(case: Case):
-    predictions = case.model.predict(case.batch.inputs)
+def test_decoded_labels_are_valid_sequences(case: Case):
     mask = case.batch.inputs.word_mask
-    assert list(predictions) == list(case.model.tasks)
-    for name, found in predictions.items():
-        task = case.model.tasks[name]
-        labels, inside = (found, mask) if isinstance(found, Tensor) else (found.labels, mask[found.predicates[:, 0]])
+    features = case.model.features(case.batch.inputs, list(case.model.tasks))
+    for name, task in case.model.tasks.items():
+        if isinstance(case.model.heads[name], SRLHead):
+            roles = case.model.decode_roles(name, features[name], mask, predicates=mask.nonzero())  # every word
+            labels, inside = roles.labels, mask[roles.predicates[:, 0]]
+        else:
+            labels, inside = case.model.decode_words(name, features[name], mask), mask
         assert labels.shape == inside.shape
         assert not labels[~inside].any()
         for ids, real in zip(labels, inside, strict=True):
@@ -200,18 +203,17 @@ def test_predictions_are_valid_label_sequences(case: Case):
             assert task.scheme is None or violations(tags, scheme=task.scheme) == []
 
 
-@torch.no_grad()
 def test_an_srl_task_labels_the_predicates_that_its_finder_finds(case: Case):
-    if not isinstance(case.model.heads[TESTED], SRLHead):
-        assert list(case.model.predict(case.batch.inputs, [TESTED])) == [TESTED]
-        return
-    predictions = case.model.predict(case.batch.inputs)
-    roles, finder = predictions[TESTED], predictions["finder"]
-    assert isinstance(roles, Roles)
-    assert isinstance(finder, Tensor)
-    assert torch.equal(roles.predicates, finder.nonzero())
-    for (_, word), ids in zip(roles.predicates.tolist(), roles.labels.tolist(), strict=True):
-        assert [t for t, tag in enumerate(case.model.tasks[TESTED].labels.tags(ids)) if tag == "B-V"] == [word]
+    every = Annotator(case.model, case.indexer)(case.rows)
+    alone = Annotator(case.model, case.indexer, tasks=[TESTED])(case.rows)
+    for whole, part in zip(every, alone, strict=True):
+        shown = {**part.tags, **part.predicates, **part.found_frames}
+        assert list(shown) == [TESTED]
+        assert shown[TESTED] == {**whole.tags, **whole.predicates, **whole.found_frames}[TESTED]
+        for frames in whole.found_frames.values():
+            assert [frame.predicate for frame in frames] == whole.predicates["finder"]
+            for frame in frames:
+                assert [word for word, tag in enumerate(frame.tags) if tag == "B-V"] == [frame.predicate]
 
 
 def test_a_sentence_has_the_same_scores_alone_and_in_any_batch(case: Case):

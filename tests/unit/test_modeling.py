@@ -14,11 +14,12 @@ from seqmtl import SeqMTLConfig, SeqMTLModel
 from seqmtl.data.collation import Collator
 from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.errors import CheckpointError, ConfigError
+from seqmtl.evaluation.predictions import Annotator
 from seqmtl.heads.crf import CRFHead
 from seqmtl.heads.softmax import SoftmaxHead
 from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import Scheme, violations
-from seqmtl.modeling import Roles, decode_roles
+from seqmtl.modeling import decode_in_runs
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training.loop import rest_absent_tasks
@@ -113,10 +114,11 @@ def test_a_batch_of_empty_sentences_costs_zero_with_every_parameter_in_the_graph
     torch.stack([loss.total.sum() for loss in losses.values()]).sum().backward()
     assert all(not loss.total.any() for loss in losses.values())
     assert all(p.grad is not None and not p.grad.any() for p in tiny.model.parameters())
-    found = tiny.model.eval().predict(batch.inputs)
-    assert {task: tuple((v if isinstance(v, Tensor) else v.labels).shape) for task, v in found.items()} == {
-        task: (0, 0) if task == "srl" else (2, 0) for task in TASKS
-    }
+    model, mask = tiny.model.eval(), batch.inputs.word_mask
+    features = model.features(batch.inputs, TASKS)
+    for task in TASKS[:-1]:
+        assert model.decode_words(task, features[task], mask).shape == (2, 0)
+    assert model.decode_roles("srl", features["srl"], mask, predicates=mask.nonzero()).labels.shape == (0, 0)
 
 
 def collated(tiny, rows: list[dict[str, Any]]):
@@ -127,25 +129,11 @@ def test_one_encoder_pass_serves_every_task(tiny_model: Build):
     tiny, passes = tiny_model(), []
     tiny.model.encoder.register_forward_hook(lambda *_: passes.append(1))
     losses_of(tiny)
-    tiny.model.predict(tiny.batch.inputs)
+    Annotator(tiny.model, tiny.indexer)(tiny.rows)
     assert len(passes) == 2
 
 
 # --- prediction
-
-
-@torch.no_grad()
-def test_predict_runs_the_finder_of_an_srl_task_without_showing_it(tiny_model: Build):
-    tiny = tiny_model()
-    shaken(tiny.model)
-    every = tiny.model.predict(tiny.batch.inputs)
-    alone = tiny.model.predict(tiny.batch.inputs, ["srl"])
-    assert list(every) == list(TASKS)
-    assert list(alone) == ["srl"]
-    assert isinstance(alone["srl"], Roles)
-    assert isinstance(every["srl"], Roles)
-    assert torch.equal(alone["srl"].labels, every["srl"].labels)
-    assert torch.equal(alone["srl"].predicates, every["predicate"].nonzero())
 
 
 def test_an_srl_task_without_a_finder_says_what_to_set(tiny_model: Build):
@@ -154,7 +142,7 @@ def test_an_srl_task_without_a_finder_says_what_to_set(tiny_model: Build):
     spec = task.spec.model_copy(update={"predicates": None})
     tiny.model.tasks["srl"] = type(task)(task.name, spec, task.labels)
     with pytest.raises(CheckpointError, match=r"task 'srl' .* tasks\.srl\.predicates"):
-        tiny.model.predict(tiny.batch.inputs)
+        tiny.model.finder("srl")
 
 
 @torch.no_grad()
@@ -165,8 +153,22 @@ def test_roles_decoded_in_runs_equal_roles_decoded_at_once(tiny_model: Build, bu
     features, mask = tiny.model.features(tiny.batch.inputs, ["srl"])["srl"], tiny.batch.inputs.word_mask
     head, predicates = tiny.model.heads["srl"], mask.nonzero()  # every word is asked
     whole = head.decode(head.scores(features, mask, predicates)[0], mask, predicates)
-    assert torch.equal(decode_roles(head, features, mask, predicates, budget=budget), whole)
-    assert decode_roles(head, features, mask, predicates[:0], budget=budget).shape == (0, mask.shape[1])
+    assert torch.equal(decode_in_runs(head, features, mask, predicates, budget=budget), whole)
+    assert decode_in_runs(head, features, mask, predicates[:0], budget=budget).shape == (0, mask.shape[1])
+
+
+@torch.no_grad()
+def test_each_task_is_decoded_by_its_own_head(tiny_model: Build):
+    model, batch = shaken((tiny := tiny_model()).model), tiny.batch
+    features, mask = model.features(batch.inputs, TASKS), batch.inputs.word_mask
+    for task in TASKS[:-1]:
+        head = model.heads[task]
+        whole = head.decode(head.scores(features[task])[0], mask)
+        assert torch.equal(model.decode_words(task, features[task], mask), whole)
+    predicates = batch.targets["srl"].predicates
+    roles = model.decode_roles("srl", features["srl"], mask, predicates=predicates)
+    assert torch.equal(roles.predicates, predicates)
+    assert torch.equal(roles.labels, decode_in_runs(model.heads["srl"], features["srl"], mask, predicates))
 
 
 def test_runs_are_as_long_as_the_budget_allows(tiny_model: Build, monkeypatch: pytest.MonkeyPatch):
@@ -177,7 +179,7 @@ def test_runs_are_as_long_as_the_budget_allows(tiny_model: Build, monkeypatch: p
         SRLHead, "scores", lambda self, f, m, part: (sizes.append(len(part)), scores(self, f, m, part))[1]
     )
     per_predicate = mask.shape[1] * len(tiny.model.tasks["srl"].labels)
-    decode_roles(tiny.model.heads["srl"], features, mask, mask.nonzero()[:8], budget=3 * per_predicate)
+    decode_in_runs(tiny.model.heads["srl"], features, mask, mask.nonzero()[:8], budget=3 * per_predicate)
     assert sizes == [3, 3, 2]
 
 

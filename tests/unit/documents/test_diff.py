@@ -11,11 +11,15 @@ GOLD = Annotation(
 )
 
 
-def diff(predicted: Annotation) -> list[str]:
+def diff(predicted: Annotation, *, gold: Annotation = GOLD) -> list[str]:
     console = Console(width=80, color_system=None)
     with console.capture() as capture:
-        console.print(sentence_diff(TOKENS, gold=GOLD, predicted=predicted))
+        console.print(sentence_diff(TOKENS, gold=gold, predicted=predicted))
     return [line.rstrip() for line in capture.get().rstrip("\n").split("\n")]
+
+
+def diff_frames(gold: list[Frame], predicted: list[Frame]) -> list[str]:
+    return diff(Annotation(frames={"srl": predicted}), gold=Annotation(frames={"srl": gold}))
 
 
 def test_a_perfect_prediction_is_three_lines():
@@ -60,6 +64,20 @@ def test_frames_are_set_side_by_side_by_predicate():
 
 def test_a_predicate_that_was_not_found():
     assert diff(Annotation(frames={"srl": []})) == ["srl  gave  missed predicate"]
+
+
+def test_frames_on_one_predicate_are_paired_in_their_order():
+    right = Frame(1, "", tuple("B-ARG0 B-V O O O O O O".split()))
+    wrong = Frame(1, "", tuple("B-ARG1 B-V O O O O O O".split()))
+    assert diff_frames([right, right], [right, wrong]) == [
+        "srl  gave  1 of 1 right",
+        "     gave  0 of 1 right",
+        "           gold       [ARG0 Anna] gave",
+        "           predicted  [ARG1 Anna] gave",
+        "           wrong label  [ARG0 Anna] -> [ARG1 Anna]",
+    ]
+    assert diff_frames([right, right], [right]) == ["srl  gave  1 of 1 right", "     gave  missed predicate"]
+    assert diff_frames([right], [right, right]) == ["srl  gave  1 of 1 right", "     gave  spurious predicate"]
 
 
 @pytest.mark.parametrize("tokens", [["", "a b", "\x1b"], [""]])

@@ -26,7 +26,7 @@ def prediction(upos: str = "PROPN", ner: str = "B-PER", frame: Frame = RIGHT) ->
     return Prediction(
         tags={"upos": [upos, "VERB"], "ner": [ner, "O"]},
         predicates={"predicate": [1]},
-        frames={"srl": [frame]},
+        frames_of_gold={"srl": [frame]},
         found_frames={"srl": [frame]},
     )
 
@@ -34,7 +34,7 @@ def prediction(upos: str = "PROPN", ner: str = "B-PER", frame: Frame = RIGHT) ->
 def test_a_row_is_shown_when_any_of_its_layers_is_wrong():
     said = [prediction(), prediction(upos="NOUN"), prediction(ner="O"), prediction(frame=WRONG)]
     rows = [{**ROW, "id": str(number)} for number in range(4)]
-    found = list(errors(TASKS, rows, said))
+    found = list(errors(TASKS, rows=rows, predictions=said, corpus="a"))
     assert [row["id"] for row, _, _ in found] == ["1", "2", "3"]
     _, gold, predicted = found[1]
     assert gold.span_tags == {"ner": ("B-PER", "O")}
@@ -44,7 +44,31 @@ def test_a_row_is_shown_when_any_of_its_layers_is_wrong():
 
 def test_a_layer_that_the_row_lacks_is_no_mistake():
     row = {**ROW, "ner_tags": None}
-    assert list(errors(TASKS, [row], [prediction(ner="B-LOC")])) == []
+    assert list(errors(TASKS, rows=[row], predictions=[prediction(ner="B-LOC")], corpus="a")) == []
+
+
+def test_a_missed_or_spurious_predicate_is_shown():
+    found = [Prediction(predicates={"predicate": words}) for words in ([1], [], [0, 1])]
+    wrong = list(errors(TASKS, rows=[ROW] * 3, predictions=found, corpus="a"))
+    assert [gold.frames for _, gold, _ in wrong] == [{"predicate": (WRONG,)}] * 2
+    assert [[frame.predicate for frame in said.frames["predicate"]] for _, _, said in wrong] == [[], [0, 1]]
+
+
+def test_two_frames_on_one_predicate_are_one_predicate_and_both_shown():
+    row = {**ROW, "srl_frames": [*ROW["srl_frames"], {"predicate": 1, "sense": "leave.02", "tags": ["O", "B-V"]}]}
+    said = Prediction(predicates={"predicate": [1]}, frames_of_gold={"srl": [RIGHT, RIGHT]})
+    [(_, gold, predicted)] = errors(TASKS, rows=[row], predictions=[said], corpus="a")
+    assert [frame.sense for frame in gold.frames["srl"]] == ["leave.01", "leave.02"]
+    assert predicted.frames["srl"] == (RIGHT, RIGHT)
+    assert len(gold.frames["predicate"]) == 1
+
+
+def test_a_task_that_does_not_learn_from_a_corpus_makes_no_mistakes_there():
+    spec = TaskSpec.parse({**SPECS["upos"], "corpora": ["a"]}, source="test")
+    tasks = {"upos": Task("upos", spec, LabelInventory(("O",)))}
+    wrong = [prediction(upos="NOUN")]
+    assert len(list(errors(tasks, rows=[ROW], predictions=wrong, corpus="a"))) == 1
+    assert list(errors(tasks, rows=[ROW], predictions=wrong, corpus="b")) == []
 
 
 def test_predicates_that_have_frames_are_no_layer_of_their_own():

@@ -13,6 +13,18 @@ from seqmtl.labels import Frame, LabelInventory, Scheme
 from seqmtl.specs.tasks import TaskSpec
 
 
+def score(tasks, rows, predictions, *, corpus="a"):
+    return score_rows(tasks, rows=rows, predictions=predictions, corpus=corpus)
+
+
+def count(task, rows, predictions, *, corpus="a"):
+    return count_rows(task, rows=rows, predictions=predictions, corpus=corpus)
+
+
+def compare(tasks, rows, ours, theirs, *, corpus="a"):
+    return compare_predictions(tasks, rows=rows, ours=ours, theirs=theirs, corpus=corpus)
+
+
 def task(name, layer, kind, **more):
     spec = TaskSpec.model_validate({"layer": layer, "head": {"kind": kind}, **more})
     return Task(name, spec, LabelInventory(("O",)))
@@ -47,7 +59,7 @@ def perfect(row):
             "ner": row.get("ner_tags") or ["B-PER"] * len(row["tokens"]),
         },
         predicates={"predicate": [frame.predicate for frame in frames]},
-        frames={"srl": frames},
+        frames_of_gold={"srl": frames} if row.get("srl_frames") is not None else {},
         found_frames={"srl": frames},
     )
 
@@ -56,47 +68,53 @@ PERFECT = [perfect(row) for row in ROWS]
 
 
 def test_a_perfect_system_scores_one_in_every_task_and_value():
-    scores = score_rows(TASKS, ROWS, PERFECT)
+    scores = score(TASKS, ROWS, PERFECT)
     assert set(scores) == set(TASKS)
-    for score in scores.values():
-        assert set(score.values.values()) == {1.0}
+    for found in scores.values():
+        assert set(found.values.values()) == {1.0}
     assert scores["srl"].main == "srl_f1_official"
     assert "srl_f1_end_to_end" in scores["srl"].values
 
 
 def test_rows_without_a_layer_are_not_scored():
     # The third row has no names, so the name that the system finds there is no error; the second has no part of speech.
-    scores = score_rows(TASKS, ROWS, PERFECT)
+    scores = score(TASKS, ROWS, PERFECT)
     assert scores["ner"].support == 3
     assert scores["upos"].support == 4
     assert scores["predicate"].support == 1
-    assert "ner" not in score_rows(TASKS, ROWS[2:], PERFECT[2:])
+    assert "ner" not in score(TASKS, ROWS[2:], PERFECT[2:])
 
 
 def test_a_task_is_not_scored_on_corpora_from_which_it_does_not_learn():
     tasks = {"upos": task("upos", "upos", "softmax", corpora=["a"])}
-    assert set(score_rows(tasks, ROWS, PERFECT, corpus="a")) == {"upos"}
-    assert score_rows(tasks, ROWS, PERFECT, corpus="b") == {}
+    assert set(score(tasks, ROWS, PERFECT, corpus="a")) == {"upos"}
+    assert score(tasks, ROWS, PERFECT, corpus="b") == {}
+    assert count(tasks["upos"], ROWS, PERFECT).tolist() == [[3, 3, 3], [1, 1, 1]]
+    assert count(tasks["upos"], ROWS, PERFECT, corpus="b").shape == (0, 3)
+    assert set(compare(tasks, ROWS, PERFECT, PERFECT)) == {"upos"}
+    assert compare(tasks, ROWS, PERFECT, PERFECT, corpus="b") == {}
 
 
 def test_a_bioes_task_is_scored_as_bio():
     guess = [["B-PER", "O", "O"], ["B-ORG", "I-ORG"]]
     predictions = [replace(PERFECT[n], tags={**PERFECT[n].tags, "ner": guess[n]}) for n in range(2)]
-    scores = score_rows({"ner": TASKS["ner"]}, ROWS[:2], predictions)
+    scores = score({"ner": TASKS["ner"]}, ROWS[:2], predictions)
     assert scores["ner"] == span_scores([row["ner_tags"] for row in ROWS[:2]], guess, scheme=Scheme.BIO)
     assert scores["ner"].main_value == pytest.approx(0.8)
 
 
 def test_end_to_end_roles_count_missed_and_invented_predicates():
-    right = PERFECT[0].frames["srl"]
+    right = PERFECT[0].frames_of_gold["srl"]
     invented = Frame(predicate=0, sense="", tags=("B-V", "B-ARG1"))
     missed = replace(PERFECT[0], predicates={"predicate": []}, found_frames={"srl": []})
-    more = replace(PERFECT[1], predicates={"predicate": [0]}, found_frames={"srl": [invented]})
+    more = replace(
+        PERFECT[1], predicates={"predicate": [0]}, frames_of_gold={"srl": []}, found_frames={"srl": [invented]}
+    )
     rows = [ROWS[0], ROWS[1] | {"srl_frames": []}]
-    scores = score_rows(TASKS, rows, [missed, more])["srl"]
+    scores = score(TASKS, rows, [missed, more])["srl"]
     assert scores.main_value == 1.0  # on gold predicates
     assert scores.values["srl_f1_end_to_end"] == 0.0
-    half = score_rows(TASKS, rows, [PERFECT[0], more])["srl"]
+    half = score(TASKS, rows, [PERFECT[0], more])["srl"]
     gold = [right, []]
     assert half.values["srl_f1_end_to_end"] == frame_scores(gold, [right, [invented]]).values["srl_f1_end_to_end"]
     assert half.values["srl_f1_end_to_end"] == pytest.approx(2 * 2 / (3 + 2))
@@ -104,23 +122,24 @@ def test_end_to_end_roles_count_missed_and_invented_predicates():
 
 def test_roles_without_a_predicate_task_have_no_end_to_end_score():
     tasks = {"srl": task("srl", "srl_frames", "srl")}
-    assert "srl_f1_end_to_end" not in score_rows(tasks, ROWS, PERFECT)["srl"].values
+    said = [replace(prediction, found_frames={}) for prediction in PERFECT]
+    assert "srl_f1_end_to_end" not in score(tasks, ROWS, said)["srl"].values
 
 
 def test_counts_are_those_of_the_scores():
     worse = [replace(PERFECT[0], tags={"upos": ["PROPN", "NOUN", "PROPN"], "ner": ["B-LOC", "O", "O"]}), *PERFECT[1:]]
-    assert count_rows(TASKS["upos"], ROWS, worse).tolist() == [[2, 3, 3], [1, 1, 1]]
-    assert count_rows(TASKS["ner"], ROWS, worse).tolist() == [[0, 1, 2], [1, 1, 1]]
-    assert count_rows(TASKS["predicate"], ROWS, worse).tolist() == [[1, 1, 1], [0, 0, 0]]
-    assert count_rows(TASKS["srl"], ROWS, worse).tolist() == [[2, 2, 2], [0, 0, 0]]
+    assert count(TASKS["upos"], ROWS, worse).tolist() == [[2, 3, 3], [1, 1, 1]]
+    assert count(TASKS["ner"], ROWS, worse).tolist() == [[0, 1, 2], [1, 1, 1]]
+    assert count(TASKS["predicate"], ROWS, worse).tolist() == [[1, 1, 1], [0, 0, 0]]
+    assert count(TASKS["srl"], ROWS, worse).tolist() == [[2, 2, 2], [0, 0, 0]]
 
 
 def test_comparison_is_the_bootstrap_of_both_systems_counts():
     rows, ours = ROWS * 20, PERFECT * 20
     bad = replace(PERFECT[0], tags={"upos": ["X", "X", "X"], "ner": ["O", "O", "O"]})
     theirs = [bad, *PERFECT[1:]] * 20
-    table = compare_predictions(TASKS, rows, ours, theirs)
-    expected = paired_bootstrap(count_rows(TASKS["ner"], rows, ours), count_rows(TASKS["ner"], rows, theirs))
+    table = compare(TASKS, rows, ours, theirs)
+    expected = paired_bootstrap(count(TASKS["ner"], rows, ours), count(TASKS["ner"], rows, theirs))
     assert table["ner"] == expected
     assert table["upos"].delta > 0
     assert table["upos"].p_value < 0.01
@@ -129,8 +148,8 @@ def test_comparison_is_the_bootstrap_of_both_systems_counts():
 
 def test_only_tasks_of_both_systems_with_rows_are_compared():
     without = [replace(prediction, tags={"upos": prediction.tags["upos"]}) for prediction in PERFECT]
-    assert set(compare_predictions(TASKS, ROWS, PERFECT, without)) == {"upos", "predicate", "srl"}
-    assert set(compare_predictions(TASKS, ROWS[1:2], PERFECT[1:2], PERFECT[1:2])) == {"ner"}
+    assert set(compare(TASKS, ROWS, PERFECT, without)) == {"upos", "predicate", "srl"}
+    assert set(compare(TASKS, ROWS[1:2], PERFECT[1:2], PERFECT[1:2])) == {"ner"}
 
 
 class Two:
@@ -154,6 +173,6 @@ def test_scores_do_not_depend_on_the_order_of_rows(tiny_run):
     rows = list(generate("test", n=15, seed=5))
     order = np.random.permutation(len(rows)).tolist()
     shuffled = [rows[position] for position in order]
-    first = score_rows(annotator.model.tasks, rows, predict_rows(annotator, rows))
-    second = score_rows(annotator.model.tasks, shuffled, predict_rows(annotator, shuffled))
-    assert {name: score.values for name, score in first.items()} == {n: s.values for n, s in second.items()}
+    first = score(annotator.model.tasks, rows, predict_rows(annotator, rows))
+    second = score(annotator.model.tasks, shuffled, predict_rows(annotator, shuffled))
+    assert {n: s.values for n, s in first.items()} == {n: s.values for n, s in second.items()}

@@ -67,7 +67,7 @@ def test_every_prediction_fits_its_sentence(annotator, rows):
         assert words == sorted(set(words))
         assert all(0 <= word < length for word in words)
         assert [frame.predicate for frame in prediction.found_frames["srl"]] == words
-        for frame in (*prediction.frames["srl"], *prediction.found_frames["srl"]):
+        for frame in (*prediction.frames_of_gold["srl"], *prediction.found_frames["srl"]):
             assert len(frame.tags) == length
             assert [word for word, tag in enumerate(frame.tags) if tag == "B-V"] == [frame.predicate]
 
@@ -76,20 +76,42 @@ def test_gold_predicates_are_labelled_in_their_order_and_found_ones_beside_them(
     row = next(row for row in rows if len(row["srl_frames"]) > 1)
     [prediction] = annotator([row])
     gold = [frame["predicate"] for frame in row["srl_frames"]]
-    assert [frame.predicate for frame in prediction.frames["srl"]] == gold
+    assert [frame.predicate for frame in prediction.frames_of_gold["srl"]] == gold
     [turned] = annotator([row | {"srl_frames": row["srl_frames"][::-1]}])
-    assert turned.frames["srl"] == prediction.frames["srl"][::-1]
+    assert turned.frames_of_gold["srl"] == prediction.frames_of_gold["srl"][::-1]
     shared = {frame.predicate: frame for frame in prediction.found_frames["srl"]}
-    assert all(shared.get(frame.predicate, frame) == frame for frame in prediction.frames["srl"])
+    assert all(shared.get(frame.predicate, frame) == frame for frame in prediction.frames_of_gold["srl"])
 
 
-def test_without_gold_frames_the_found_predicates_are_labelled(annotator, rows):
+def test_without_gold_frames_only_the_found_predicates_are_labelled(annotator, rows):
+    with_gold = predictions(annotator, rows)
     bare = [{"tokens": row["tokens"]} for row in rows]
-    for prediction in predictions(annotator, bare).values():
-        assert prediction.frames == prediction.found_frames
+    for position, prediction in predictions(annotator, bare).items():
+        assert prediction.frames_of_gold == {}
+        assert prediction.found_frames == with_gold[position].found_frames
     none = [row | {"srl_frames": []} for row in rows]
     for prediction in predictions(annotator, none).values():
-        assert prediction.frames["srl"] == []  # no gold predicate is something else than no layer
+        assert prediction.frames_of_gold["srl"] == []  # no gold predicate is something else than no layer
+
+
+def test_roles_without_a_predicate_task_are_labelled_for_gold_predicates_only(annotator, rows, monkeypatch):
+    model = annotator.model
+    task = model.tasks["srl"]
+    alone = dataclasses.replace(task, spec=task.spec.model_copy(update={"predicates": None}))
+    monkeypatch.setitem(model.tasks, "srl", alone)
+    with_finder = predictions(annotator, rows)
+    for position, prediction in predictions(Annotator(model, annotator.indexer, tasks=["srl"]), rows).items():
+        assert prediction.found_frames == {}
+        assert prediction.frames_of_gold == with_finder[position].frames_of_gold
+
+
+def test_frames_on_one_predicate_are_labelled_once_each(annotator, rows):
+    row = next(row for row in rows if row["srl_frames"])
+    frame = row["srl_frames"][0]
+    [prediction] = annotator([row | {"srl_frames": [frame, frame]}])
+    first, second = prediction.frames_of_gold["srl"]
+    assert first == second
+    assert first.predicate == frame["predicate"]
 
 
 def test_chosen_tasks_give_the_same_as_all(annotator, rows):
@@ -113,6 +135,20 @@ def test_the_model_keeps_its_mode(annotator, rows):
     annotator.model.eval()
     predictions(annotator, rows)
     assert not annotator.model.training
+
+
+def test_the_model_keeps_its_mode_when_annotation_stops_early(annotator, rows):
+    annotator.model.train()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            predictions(annotator, rows, advance=lambda done: done // 0)
+        assert annotator.model.training
+        unfinished = annotate(annotator, rows)
+        next(unfinished)
+        unfinished.close()
+        assert annotator.model.training
+    finally:
+        annotator.model.eval()
 
 
 def test_predictions_travel_between_processes_as_plain_values(annotator, rows):
