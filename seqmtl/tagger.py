@@ -6,6 +6,7 @@ from typing import Self
 
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.data.indexing import Indexer
+from seqmtl.data.kinds import Frames, PlainTags
 from seqmtl.documents import Annotation, Document, build_document, segment
 from seqmtl.evaluation.annotations import predicted_annotation
 from seqmtl.evaluation.predictions import Annotator, annotate
@@ -28,7 +29,7 @@ class Tagger:
         self.model = model.eval()
         self._annotator = Annotator(model, indexer, tasks=tasks)
         for task in self._annotator.tasks:
-            if model.tasks[task].spec.head.kind == "srl":
+            if isinstance(model.tasks[task].kind, Frames):
                 model.finder(task)
 
     @classmethod
@@ -46,11 +47,7 @@ class Tagger:
     @property
     def word_layers(self) -> tuple[str, ...]:
         """The tasks that give every word a plain tag."""
-        tasks = self.model.tasks
-        kinds = ("softmax", "crf")
-        return tuple(
-            name for name in self._annotator.tasks if tasks[name].scheme is None and tasks[name].spec.head.kind in kinds
-        )
+        return tuple(name for name in self._annotator.tasks if isinstance(self.model.tasks[name].kind, PlainTags))
 
     def __call__(self, text: str) -> Document:
         """Tag one text; an empty one gives a document without sentences."""

@@ -52,14 +52,13 @@ from seqmtl.evaluation.predicates import predicate_counts, predicate_scores
 from seqmtl.evaluation.report import comparison_table, label_table, score_table, scores_from_json, scores_to_json
 from seqmtl.evaluation.scores import PRF, TaskScore
 from seqmtl.evaluation.spans import span_counts, span_scores
-from seqmtl.evaluation.srl import end_to_end_counts, frame_counts, frame_scores
+from seqmtl.evaluation.srl import frame_counts, frame_scores
 
 __all__ = [
     "PRF",
     "Comparison",
     "TaskScore",
     "comparison_table",
-    "end_to_end_counts",
     "frame_counts",
     "frame_scores",
     "label_table",

@@ -61,15 +61,6 @@ def frame_counts(gold: Sequence[Sequence[Frame]], predicted: Sequence[Sequence[F
     return sentence_counts([_official(pairs) for pairs in _paired(gold, predicted)])
 
 
-def end_to_end_counts(gold: Sequence[Sequence[Frame]], predicted: Sequence[Sequence[Frame]]) -> Counts:
-    """Return what ``frame_counts`` returns, with the arguments of propositions that gold lacks counted as predicted.
-
-    Raises:
-        DataError: if the two sides differ in their number of sentences, or two paired frames in their number of tags.
-    """
-    return sentence_counts([_end_to_end(pairs) for pairs in _paired(gold, predicted)])
-
-
 def _paired(gold: Sequence[Sequence[Frame]], predicted: Sequence[Sequence[Frame]]) -> list[list[Pair]]:
     check_same_number(gold, predicted)
     sentences = [list(_pairs(left, right)) for left, right in zip(gold, predicted, strict=True)]

@@ -1,6 +1,5 @@
 """Specs to heads."""
 
-from collections.abc import Sequence
 from typing import assert_never
 
 from torch import nn
@@ -19,7 +18,6 @@ def build_head(
     in_features: int,
     labels: LabelInventory,
     scheme: Scheme | None,
-    class_weights: Sequence[float] | None = None,
     decoders: int = 1,
 ) -> TokenHead | SRLHead:
     """The head that ``spec`` describes.
@@ -29,7 +27,6 @@ def build_head(
         in_features: size of the features that it reads.
         labels: what it predicts.
         scheme: how spans are written in ``labels``; None for plain tags.
-        class_weights: one per label, for a softmax head in training; a loaded checkpoint brings its own.
         decoders: K.
     """
     match spec:
@@ -40,7 +37,6 @@ def build_head(
                 hidden=spec.hidden,
                 dropout=spec.dropout,
                 label_smoothing=spec.label_smoothing,
-                class_weights=class_weights,
                 structure=tag_structure(labels.labels, scheme=scheme) if scheme and spec.constrained else None,
                 decoders=decoders,
             )

@@ -51,7 +51,9 @@ class SoftmaxHead(TokenHead):
     def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:  # noqa: ARG002
         """Weighted cross-entropy over the words of the rows that carry the layer."""
         scores = self.scores(features[targets.rows])  # [K, R, T, L]
-        total = word_cross_entropy(scores, targets.labels, self.class_weights, self.label_smoothing)
+        total = word_cross_entropy(
+            scores, labels=targets.labels, class_weights=self.class_weights, label_smoothing=self.label_smoothing
+        )
         return HeadLoss(total, (targets.labels != IGNORED).sum().to(total.dtype))
 
     def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:  # noqa: ARG002
@@ -69,7 +71,9 @@ class PredicateHead(SoftmaxHead):
         super().__init__(in_features, 2, hidden=hidden, dropout=dropout, decoders=decoders)
 
 
-def word_cross_entropy(scores: Tensor, labels: Tensor, class_weights: Tensor | None, label_smoothing: float) -> Tensor:
+def word_cross_entropy(
+    scores: Tensor, *, labels: Tensor, class_weights: Tensor | None, label_smoothing: float
+) -> Tensor:
     """Cross-entropy summed over words, per decoder.
 
     Args:

@@ -112,7 +112,8 @@ class SRLHead(Head[FrameTargets]):
 
     def _total(self, features: Tensor, mask: Tensor, predicates: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy summed over the words of some predicates, ``[K]``."""
-        return word_cross_entropy(self.scores(features, mask, predicates), labels, None, 0.0)
+        scores = self.scores(features, mask, predicates)
+        return word_cross_entropy(scores, labels=labels, class_weights=None, label_smoothing=0.0)
 
     def decode(self, scores: Tensor, mask: Tensor, predicates: Tensor) -> Tensor:
         """The best valid role sequence of each predicate.

@@ -5,7 +5,7 @@ import pytest
 from seqeval.metrics import f1_score
 
 from seqmtl.errors import DataError
-from seqmtl.evaluation import PRF, end_to_end_counts, frame_counts, frame_scores
+from seqmtl.evaluation import PRF, frame_counts, frame_scores
 from seqmtl.labels import Frame, Scheme, Span, tags_of
 
 LABELS = ("ARG0", "ARG1", "R-ARG0", "C-ARG0", "C-ARG1", "V", "C-V")
@@ -14,6 +14,10 @@ LABELS = ("ARG0", "ARG1", "R-ARG0", "C-ARG0", "C-ARG1", "V", "C-V")
 def frame(tags, *, predicate=0):
     """A frame from tags in short hand: A0 for ARG0, and so on."""
     return Frame(predicate, "x.01", tuple(tag.replace("A", "ARG") for tag in tags.split()))
+
+
+def end_to_end(gold, predicted):
+    return frame_scores(gold, predicted).values["srl_f1_end_to_end"]
 
 
 def counts_of(gold, predicted):
@@ -83,7 +87,6 @@ def test_sr3_missing_proposition_loses_its_arguments_and_an_extra_one_is_skipped
     # with V: the gold flat tags hold 4 spans, the paired prediction 2 of them
     assert score.values["span_f1"] == PRF(2, 2, 4).f1
     assert frame_counts(gold, predicted).tolist() == [[1, 1, 2]]
-    assert end_to_end_counts(gold, predicted).tolist() == [[1, 3, 2]]
 
 
 def test_propositions_are_paired_by_predicate_and_not_by_order():
@@ -96,7 +99,7 @@ def test_propositions_of_one_predicate_are_paired_in_order():
     assert frame_counts([[left, right]], [[left, right]]).tolist() == [[2, 2, 2]]
     assert frame_counts([[left, right]], [[right, left]]).tolist() == [[0, 2, 2]]
     assert frame_counts([[left, right]], [[left]]).tolist() == [[1, 1, 2]]
-    assert end_to_end_counts([[left]], [[left, right]]).tolist() == [[1, 2, 1]]
+    assert end_to_end([[left]], [[left, right]]) == PRF(1, 2, 1).f1
 
 
 def test_every_predicate_of_a_sentence_is_judged_separately():
@@ -197,7 +200,9 @@ def test_sr3_counts_equal_an_independent_scorer_of_the_column_format(seed):
     columns = [tuple({word: column(tags) for word, tags in side.items()} for side in pair) for pair in pairs]
     official = [oracle(*pair, end_to_end=False) for pair in columns]
     assert frame_counts(gold, predicted).tolist() == official
-    assert end_to_end_counts(gold, predicted).tolist() == [oracle(*pair, end_to_end=True) for pair in columns]
+    every = [oracle(*pair, end_to_end=True) for pair in columns]
+    assert [end_to_end([g], [p]) for g, p in zip(gold, predicted, strict=True)] == [PRF(*row).f1 for row in every]
+    assert end_to_end(gold, predicted) == PRF(*(sum(part) for part in zip(*every, strict=True))).f1
     assert 0 < sum(row[0] for row in official) < sum(row[2] for row in official)
 
 
@@ -207,7 +212,6 @@ def test_counts_add_up_to_the_score_and_span_f1_is_seqevals(seed):
     gold, predicted = [frames(left) for left, _ in pairs], [frames(right) for _, right in pairs]
     score = frame_scores(gold, predicted)
     assert PRF(*frame_counts(gold, predicted).sum(axis=0).tolist()).f1 == score.main_value
-    assert PRF(*end_to_end_counts(gold, predicted).sum(axis=0).tolist()).f1 == score.values["srl_f1_end_to_end"]
     flat = [(tags, right.get(word, ["O"] * len(tags))) for left, right in pairs for word, tags in left.items()]
     expected = f1_score([tags for tags, _ in flat], [tags for _, tags in flat], zero_division=0)
     assert score.values["span_f1"] == pytest.approx(expected, abs=1e-12)

@@ -15,12 +15,12 @@ ROLES = LabelInventory(("O", "B-ARG0", "B-V", "I-ARG0"))
 
 def test_a_softmax_spec():
     spec = SoftmaxHeadSpec(kind="softmax", hidden=7, dropout=0.2, label_smoothing=0.1)
-    head = build_head(spec, in_features=5, labels=SPANS, scheme=Scheme.BIO, class_weights=(1.0, 2.0, 3.0), decoders=2)
+    head = build_head(spec, in_features=5, labels=SPANS, scheme=Scheme.BIO, decoders=2)
     assert type(head) is SoftmaxHead
     assert head.scorer.inner is not None
     assert head.scorer.inner.weight.shape == (2, 7, 5)
     assert head.scorer.outer.weight.shape == (2, 3, 7)
-    assert (head.scorer.dropout.p, head.label_smoothing, head.class_weights.tolist()) == (0.2, 0.1, [1.0, 2.0, 3.0])
+    assert (head.scorer.dropout.p, head.label_smoothing, head.class_weights.tolist()) == (0.2, 0.1, [1.0, 1.0, 1.0])
     assert head.structure is not None
 
 

@@ -44,7 +44,8 @@ def test_smoothing_and_weights_by_hand():
         -0.7 * weights[y] * log_probs[t, y] - 0.3 / 4 * (weights * log_probs[t]).sum()
         for t, y in enumerate(labels[0].tolist())
     )
-    torch.testing.assert_close(word_cross_entropy(scores, labels, weights, smoothing)[0], expected)
+    found = word_cross_entropy(scores, labels=labels, class_weights=weights, label_smoothing=smoothing)
+    torch.testing.assert_close(found[0], expected)
 
 
 def test_a_model_in_half_precision_has_a_loss_in_single_precision():
