@@ -6,7 +6,7 @@ from seqmtl.data.readers.record import Record
 from seqmtl.data.rows import FRAMES, Row, check_row, where
 from seqmtl.errors import DataError, LabelError
 from seqmtl.labels.repair import Policy, repaired
-from seqmtl.labels.schemes import Scheme, convert, recognise, spans_of, split_tag, violations
+from seqmtl.labels.schemes import OUTSIDE, Scheme, convert, recognise, spans_of, split_tag, violations
 
 
 def filled(record: Record, *, corpus: str, split: str, empty_when_absent: Collection[str]) -> Record:
@@ -21,9 +21,28 @@ def filled(record: Record, *, corpus: str, split: str, empty_when_absent: Collec
     return Record(row, record.source, record.line, record.word_lines)
 
 
-def recognised(records: Iterable[Record], *, layer: str) -> Scheme:
-    """The scheme in which the records write ``layer``."""
-    return recognise(record.row[layer] for record in records if record.row.get(layer) is not None)
+def recognised(records: Iterable[Record], *, corpus: str, layer: str) -> Scheme:
+    """The scheme in which the records write ``layer``.
+
+    Raises:
+        LabelError: something in the layer is no span tag; the message names corpus and layer.
+    """
+    try:
+        return recognise(record.row[layer] for record in records if record.row.get(layer) is not None)
+    except LabelError as error:
+        raise LabelError(f"corpus {corpus!r}: {layer!r}, {error}") from None
+
+
+def tags_in_bio(names: Sequence[str], *, scheme: Scheme | None) -> tuple[str, ...]:
+    """What all tags of a layer are once its rows are in BIO; None: it has no spans.
+
+    Raises:
+        LabelError: something in a span layer is no span tag.
+    """
+    if scheme in (None, Scheme.BIO):
+        return tuple(names)
+    labels = dict.fromkeys(split_tag(name).label for name in names if name != OUTSIDE)
+    return (OUTSIDE, *(f"{prefix}-{label}" for label in labels for prefix in "BI"))
 
 
 def to_bio(record: Record, *, corpus: str, split: str, schemes: Mapping[str, Scheme], policy: Policy) -> Row:

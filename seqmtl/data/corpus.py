@@ -1,16 +1,16 @@
 """Corpora: from a spec to datasets of canonical rows, one per split."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from datasets import Dataset, IterableDataset
 
-from seqmtl.data.canonical import filled, recognised, to_bio
+from seqmtl.data.canonical import filled, recognised, tags_in_bio, to_bio
 from seqmtl.data.readers.conll import read_conll
 from seqmtl.data.readers.conllu import read_conllu
-from seqmtl.data.readers.hub import ColumnMap, open_hub, records_of
+from seqmtl.data.readers.hub import ColumnMap, open_hub, records_of, tag_names
 from seqmtl.data.readers.jsonl import read_jsonl
 from seqmtl.data.readers.record import Record
 from seqmtl.data.rows import Row, features_of, layers_of
@@ -40,12 +40,25 @@ AnyDataset = Dataset | IterableDataset
 class Corpus:
     """The splits of a corpus as datasets of canonical rows, with a column for each layer that the corpus has.
 
-    A row that lacks a layer has None in its column. The splits of a streaming corpus are ``IterableDataset``.
+    A row that lacks a layer has None in its column. Spans are in BIO. The splits of a streaming corpus are
+    ``IterableDataset``.
+
+    Attributes:
+        name: what errors call it.
+        splits: any of train, dev and test.
+        layers: the columns beside ``id`` and ``tokens``.
+        tags: of a streaming corpus, all tags of the layers whose source names them: no need to see a row with each.
+
+    A live dataset becomes a corpus by ``rows_from_dataset``:
+
+        splits = {"train": rows_from_dataset(live, columns={"tokens": "words", "ner_tags": "ner"})}
+        corpus = Corpus("mine", splits, layers=("ner_tags",))
     """
 
     name: str
-    splits: dict[str, AnyDataset]
+    splits: Mapping[str, AnyDataset]
     layers: tuple[str, ...]
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load_corpus_spec(reference: str, *, folder: Path = Path()) -> tuple[CorpusSpec, Path]:
@@ -92,17 +105,24 @@ def at_home(spec: CorpusSpec, folder: Path) -> CorpusSpec:
     return spec
 
 
-def load_corpus(spec: CorpusSpec, *, name: str, folder: Path) -> Corpus:
+def load_corpus(spec: CorpusSpec, *, name: str, folder: Path, spans: Collection[str] = ()) -> Corpus:
     """Read a corpus whose paths count from ``folder``; local data needs no network.
+
+    Args:
+        spec: where the corpus lies and how it is written.
+        name: what errors call it.
+        folder: against which its paths are resolved.
+        spans: layers that are spans whether ``schemes`` says so or not. The scheme of one that it leaves out is
+            recognised, or has to be BIO in a streaming corpus.
 
     Raises:
         DataError: a file is missing or broken, a row contradicts itself, a tag breaks its scheme, or a split is empty.
         ConfigError: ``schemes`` names a layer that the corpus lacks.
     """
     if isinstance(spec, HubCorpus) and spec.streaming:
-        return _streaming(spec, name, folder)
+        return _streaming(spec, name, folder, spans)
     records = {split: _records(spec, split, name, folder) for split in spec.split_names()}
-    return _in_memory(records, name, spec)
+    return _in_memory(records, name, spec, spans)
 
 
 def rows_from_dataset(
@@ -129,7 +149,7 @@ def rows_from_dataset(
     """
     spec = _LiveRows(schemes=dict(schemes or {}), policy=policy)
     records = records_of(dataset, columns=ColumnMap(columns, names or {}), source=name)
-    corpus = _in_memory({"rows": _checked(records, "rows", name, spec)}, name, spec)
+    corpus = _in_memory({"rows": _checked(records, "rows", name, spec)}, name, spec, ())
     rows = corpus.splits["rows"]
     assert isinstance(rows, Dataset)
     return rows
@@ -184,7 +204,7 @@ def _toy(spec: ToyCorpus, split: str) -> Iterator[Record]:
     return (Record(row, "toy") for row in generate(split, n=spec.sizes[split], seed=spec.seed))
 
 
-def _in_memory(splits: Mapping[str, Iterator[Record]], name: str, spec: CommonCorpus) -> Corpus:
+def _in_memory(splits: Mapping[str, Iterator[Record]], name: str, spec: CommonCorpus, spans: Collection[str]) -> Corpus:
     records = {split: list(found) for split, found in splits.items()}
     for split, found in records.items():
         if not found:
@@ -193,8 +213,8 @@ def _in_memory(splits: Mapping[str, Iterator[Record]], name: str, spec: CommonCo
     layers = tuple(dict.fromkeys(layer for record in everything for layer in layers_of(record.row)))
     _require_layers(spec, layers, name)
     schemes = {
-        layer: recognised(everything, layer=layer) if scheme == "auto" else Scheme(scheme)
-        for layer, scheme in spec.schemes.items()
+        layer: recognised(everything, corpus=name, layer=layer) if scheme == "auto" else Scheme(scheme)
+        for layer, scheme in _schemes(spec, layers, spans, undeclared="auto").items()
     }
     features = features_of(layers)
     built: dict[str, AnyDataset] = {}
@@ -204,10 +224,11 @@ def _in_memory(splits: Mapping[str, Iterator[Record]], name: str, spec: CommonCo
     return Corpus(name, built, layers)
 
 
-def _streaming(spec: HubCorpus, name: str, folder: Path) -> Corpus:
+def _streaming(spec: HubCorpus, name: str, folder: Path, spans: Collection[str]) -> Corpus:
     layers = ColumnMap.of(spec).layers()
     _require_layers(spec, layers, name)
-    schemes = {layer: Scheme(scheme) for layer, scheme in spec.schemes.items()}
+    declared = _schemes(spec, layers, spans, undeclared="bio")
+    schemes = {layer: Scheme(scheme) for layer, scheme in declared.items()}
 
     def generator(split: str) -> Callable[[], Iterator[Row]]:
         def rows() -> Iterator[Row]:
@@ -220,7 +241,15 @@ def _streaming(spec: HubCorpus, name: str, folder: Path) -> Corpus:
     splits: dict[str, AnyDataset] = {
         split: IterableDataset.from_generator(generator(split), features=features) for split in spec.splits
     }
-    return Corpus(name, splits, layers)
+    return Corpus(name, splits, layers, _named_tags(spec, folder, schemes))
+
+
+def _named_tags(spec: HubCorpus, folder: Path, schemes: Mapping[str, Scheme]) -> dict[str, tuple[str, ...]]:
+    """All tags of the layers whose tags the spec or the dataset names, as the rows will have them."""
+    split = next(iter(spec.splits))
+    named = tag_names(open_hub(spec, split=split, folder=folder), columns=ColumnMap.of(spec), source=spec.dataset)
+    kept = {layer: [tag for tag in tags if tag != spec.skip_words.get(layer)] for layer, tags in named.items() if tags}
+    return {layer: tags_in_bio(tags, scheme=schemes.get(layer)) for layer, tags in kept.items()}
 
 
 def _row(
@@ -228,6 +257,13 @@ def _row(
 ) -> Row:
     row = to_bio(record, corpus=name, split=split, schemes=schemes, policy=Policy(spec.policy))
     return {key: row.get(key) for key in ("id", "tokens", *layers)}
+
+
+def _schemes(
+    spec: CommonCorpus, layers: Sequence[str], spans: Collection[str], *, undeclared: SchemeName
+) -> Mapping[str, SchemeName]:
+    """The scheme of every span layer that the corpus has."""
+    return {layer: undeclared for layer in layers if layer in spans} | spec.schemes
 
 
 def _require_layers(spec: CommonCorpus, layers: Sequence[str], name: str) -> None:

@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 
 from seqmtl.data.indexing import CharacterIndexer, Indexer, PieceIndexer, WordIndexer
 from seqmtl.data.pieces import PieceTokenizer, load_tokenizer
-from seqmtl.data.vocabulary import Vocabulary, count_vocabulary, load_vocabularies
+from seqmtl.data.vocabulary import Vocabulary, count_vocabulary, extended, load_vocabularies
 from seqmtl.errors import CheckpointError, EncoderError
 from seqmtl.specs.encoders import CharacterSpec, EncoderSpec, TransformerEncoderSpec
 
@@ -43,15 +43,28 @@ def piece_limit(spec: TransformerEncoderSpec, backbone: PreTrainedConfig) -> int
     return spec.max_pieces
 
 
-def new_indexer(spec: EncoderSpec, *, backbone: PreTrainedConfig | None, sentences: Sequence[Sequence[str]]) -> Indexer:
-    """The indexer of a new model: a pretrained tokenizer, and vocabularies counted on the training sentences."""
+def new_indexer(
+    spec: EncoderSpec,
+    *,
+    backbone: PreTrainedConfig | None,
+    sentences: Sequence[Sequence[str]],
+    more_words: Sequence[str] = (),
+) -> Indexer:
+    """The indexer of a new model: a pretrained tokenizer, and vocabularies counted on the training sentences.
+
+    Args:
+        spec: the encoder's spec.
+        backbone: shape of the transformer; None for an encoder without one.
+        sentences: of the training rows.
+        more_words: known although the sentences lack them, for an encoder that reads words.
+    """
     characters = _character_indexer(spec.characters, _count_characters(spec.characters, sentences))
     if isinstance(spec, TransformerEncoderSpec):
         assert backbone is not None
         tokenizer = load_tokenizer(spec.pretrained, revision=spec.revision)
         pieces = PieceTokenizer(tokenizer, limit=piece_limit(spec, backbone))
         return Indexer(pieces=PieceIndexer(pieces, overlap=spec.overlap), characters=characters, letter_cases=spec.case)
-    words = count_vocabulary(sentences, min_count=spec.min_count)
+    words = extended(count_vocabulary(sentences, min_count=spec.min_count), more_words)
     return Indexer(words=WordIndexer(words), characters=characters)
 
 

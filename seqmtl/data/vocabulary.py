@@ -46,6 +46,15 @@ def count_vocabulary(sentences: Iterable[Sequence[str]], *, min_count: int) -> V
     return Vocabulary(tuple(sorted(kept, key=lambda item: (-counts[item], item))))
 
 
+def extended(vocabulary: Vocabulary, items: Iterable[str]) -> Vocabulary:
+    """The vocabulary with ``items`` behind its own, each once.
+
+    >>> extended(Vocabulary(("the", "dog")), ["a", "the"]).items
+    ('the', 'dog', 'a')
+    """
+    return Vocabulary(tuple(dict.fromkeys((*vocabulary.items, *items))))
+
+
 def save_vocabularies(folder: Path, *, words: Vocabulary | None, characters: Vocabulary | None) -> None:
     """Write what there is to ``vocabulary.json``."""
     present = {"words": words, "characters": characters}

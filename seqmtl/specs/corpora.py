@@ -7,13 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.specs.base import Spec
 
 SchemeName = Literal["auto", "iob1", "bio", "bioes"]
 PolicyName = Literal["error", "repair"]
+
+SPLITS = ("train", "dev", "test")
+OTHER_NAMES = {"development": "dev", "valid": "dev", "val": "dev", "validation": "dev"}
+
+
+def split_name(name: str) -> str:
+    """Return ``name`` when it is that of a split; raise ``ValueError`` otherwise."""
+    if name not in SPLITS:
+        hint = f"did you mean {OTHER_NAMES[name]!r}?" if name in OTHER_NAMES else nearest(name, SPLITS)
+        raise ValueError(f"{name!r} is not a split of seqmtl; {hint}")
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(split_name)]
 
 
 class CommonCorpus(Spec):
@@ -72,7 +86,7 @@ class FileCorpus(CommonCorpus):
     """A corpus in files of one folder."""
 
     path: str = Field(default=".", description="The folder, relative to the folder of the YAML file; `~` is your home.")
-    splits: dict[str, str | FilePart]
+    splits: dict[SplitName, str | FilePart]
 
     def split_names(self) -> tuple[str, ...]:
         """The splits of this corpus, in the order in which they are written."""
@@ -147,7 +161,9 @@ class HubCorpus(CommonCorpus):
     skip_words: dict[str, str] = Field(
         default={}, description="Leave out the words whose tag is this, e.g. {upos: _} for UD's multiword tokens."
     )
-    splits: dict[str, str] = Field(description="The hub's name of each split; a slice such as train[90%:] is allowed.")
+    splits: dict[SplitName, str] = Field(
+        description="The hub's name of each split; a slice such as train[90%:] is allowed."
+    )
     streaming: bool = False
 
     def split_names(self) -> tuple[str, ...]:
@@ -178,7 +194,7 @@ class ToyCorpus(CommonCorpus):
     """The built-in synthetic corpus, for demonstrations and tests; it needs no file and no network."""
 
     kind: Literal["toy"] = "toy"
-    sizes: dict[str, PositiveInt] = Field(default={"train": 2000, "dev": 300, "test": 300})
+    sizes: dict[SplitName, PositiveInt] = Field(default={"train": 2000, "dev": 300, "test": 300})
     seed: int = 0
 
     def split_names(self) -> tuple[str, ...]:

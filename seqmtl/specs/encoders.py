@@ -72,6 +72,11 @@ class BiLSTMEncoderSpec(Spec):
         default=None,
         description="GloVe or word2vec text file; a path, or package:NAME/FILE; its dimension must be word_dim",
     )
+    vectors_vocabulary: int = Field(
+        default=50_000,
+        ge=0,
+        description="the first n words of the vector file are known although training lacks them",
+    )
     min_count: int = Field(default=2, ge=1, description="rarer training words are unknown words")
     word_dropout: Probability = Field(
         default=0.05, description="share of words replaced by the unknown word in training"

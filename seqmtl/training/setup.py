@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ from seqmtl.data.corpus import Corpus, at_home, load_corpus, resolve_corpus
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.source import ListSource, Source, StreamSource
-from seqmtl.data.tasks import Row, Task, build_task, unseen_labels
+from seqmtl.data.tasks import Row, Task, build_task
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.encoders.bilstm import BiLSTMEncoder
-from seqmtl.encoders.word_vectors import read_vectors
-from seqmtl.errors import ConfigError, DataError, LabelError, nearest
+from seqmtl.errors import ConfigError, DataError, nearest
 from seqmtl.heads.softmax import SoftmaxHead, balanced_weights
+from seqmtl.labels.schemes import OUTSIDE, split_tag
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec
-from seqmtl.specs.tasks import SoftmaxHeadSpec
+from seqmtl.specs.tasks import SoftmaxHeadSpec, TaskSpec
+from seqmtl.training.checks import check_dev, check_labels, check_layers, check_names, check_spans, check_words
+from seqmtl.training.vectors import load_vectors, words_of_vectors
 
 STREAM_SAMPLE = 2000  # rows of a streamed corpus from which labels and vocabularies are collected
 
@@ -54,40 +56,52 @@ class Prepared:
     test: Mapping[str, list[Row]]
 
 
-def prepare(recipe: RecipeSpec, *, folder: Path) -> Prepared:
+def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] | None = None) -> Prepared:
     """Read the corpora, collect labels and vocabularies, build the model.
 
     Args:
         recipe: what was asked for.
         folder: against which the recipe's paths are resolved.
+        datasets: corpora made in Python, by name: they need no entry in the recipe, and go before one of that name.
 
     Raises:
-        DataError: when a corpus cannot be read, or no corpus carries a task's layer.
+        ConfigError: when the recipe speaks of a corpus or layer that there is not.
+        DataError: when a corpus cannot be read, or has labels to be scored that training lacks.
         EncoderError: when the encoder cannot be loaded.
     """
     seed_everything(recipe.training.seed)
     backbone = _backbone_config(recipe)  # first, because a misspelt encoder should not wait for large corpora
-    recipe = resolved(recipe, folder=folder)
-    corpora = load_corpora(recipe)
+    ready = dict(datasets or {})
+    recipe = resolved(recipe, folder=folder, ready=tuple(ready))
+    for name, corpus in ready.items():
+        check_spans(corpus, name=name, layers=_span_layers(recipe, name))
+    corpora = load_corpora(recipe) | ready
     check_layers(recipe, corpora)
     train = {name: _train_source(corpus) for name, corpus in corpora.items() if "train" in corpus.splits}
     if not train:
         raise DataError(f"none of the corpora {', '.join(corpora)} has a 'train' split")
     samples = {name: _sample(source) for name, source in train.items()}
-    tasks = tuple(build_task(name, spec, _rows_for(spec.corpora, samples)) for name, spec in recipe.tasks.items())
+    check_words(samples)
+    tasks = tuple(_task(name, spec, samples, corpora) for name, spec in recipe.tasks.items())
     scored = {
         name: corpus for name, corpus in corpora.items() if recipe.evaluate_on is None or name in recipe.evaluate_on
     }
     dev, test = _split(scored, "dev", tasks), _split(scored, "test", tasks)
+    check_dev(recipe, dev)
     check_labels(tasks, dev, split="dev")
+    check_labels(tasks, test, split="test")
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
-    indexer = new_indexer(recipe.encoder, backbone=backbone, sentences=sentences)
+    indexer = new_indexer(
+        recipe.encoder, backbone=backbone, sentences=sentences, more_words=words_of_vectors(recipe.encoder)
+    )
     model = SeqMTLModel.from_encoder(
         recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=inventory_sizes(indexer)
     )
     _set_class_weights(model, samples)
     if isinstance(recipe.encoder, BiLSTMEncoderSpec) and recipe.encoder.vectors:
-        _load_vectors(model, indexer, recipe.encoder)
+        assert isinstance(model.encoder, BiLSTMEncoder)
+        assert indexer.words is not None
+        load_vectors(model.encoder, recipe.encoder, vocabulary=indexer.words.vocabulary, sentences=sentences)
     return Prepared(recipe, tasks, indexer, model, train, dev, test)
 
 
@@ -98,55 +112,58 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def resolved(recipe: RecipeSpec, *, folder: Path) -> RecipeSpec:
-    """The recipe with its references to shipped corpora followed and local paths absolute: it works from any folder."""
+def resolved(recipe: RecipeSpec, *, folder: Path, ready: Collection[str] = ()) -> RecipeSpec:
+    """The recipe with its references to shipped corpora followed and local paths absolute: it works from any folder.
+
+    Args:
+        recipe: what was asked for.
+        folder: against which its paths are resolved.
+        ready: corpora of which the recipe may speak beside its own; an entry of that name is left out.
+
+    Raises:
+        ConfigError: when the recipe speaks of a corpus that there is not, or a reference cannot be followed.
+    """
+    check_names(recipe, corpora=(*recipe.corpora, *ready))
     specs = {}
     for name, entry in recipe.corpora.items():
-        spec, home = resolve_corpus(entry, folder=folder)
-        specs[name] = at_home(spec, home)
+        if name not in ready:
+            spec, home = resolve_corpus(entry, folder=folder)
+            specs[name] = at_home(spec, home)
     return recipe.model_copy(update={"corpora": specs})
 
 
 def load_corpora(recipe: RecipeSpec) -> dict[str, Corpus]:
-    """Read every corpus of a resolved recipe."""
-    return {name: load_corpus(spec, name=name, folder=Path()) for name, spec in recipe.corpora.items()}  # type: ignore[arg-type]
+    """Read every corpus of a resolved recipe; what some task reads as spans comes out as BIO."""
+    return {
+        name: load_corpus(spec, name=name, folder=Path(), spans=_span_layers(recipe, name))  # type: ignore[arg-type]
+        for name, spec in recipe.corpora.items()
+    }
 
 
-def check_layers(recipe: RecipeSpec, corpora: Mapping[str, Corpus]) -> None:
-    """Make sure that some corpus carries each task's layer.
-
-    Raises:
-        ConfigError: naming the task, its layer, and the layers that there are.
-    """
-    for name, task in recipe.tasks.items():
-        chosen = task.corpora or tuple(corpora)
-        layers = sorted({layer for corpus in chosen for layer in corpora[corpus].layers})
-        if task.layer not in layers:
-            raise ConfigError(
-                f"tasks.{name}.layer: no corpus among {', '.join(chosen)} carries {task.layer!r}; "
-                f"{nearest(task.layer, layers)}"
-            )
+def _span_layers(recipe: RecipeSpec, corpus: str) -> set[str]:
+    """The layers that some task reads as spans from a corpus."""
+    return {
+        task.layer
+        for task in recipe.tasks.values()
+        if task.scheme is not None and (task.corpora is None or corpus in task.corpora)
+    }
 
 
-def check_labels(tasks: Sequence[Task], splits: Mapping[str, Sequence[Row]], *, split: str) -> None:
-    """Make sure that training has seen every label on which it will be scored.
+def _task(name: str, spec: TaskSpec, samples: Mapping[str, Sequence[Row]], corpora: Mapping[str, Corpus]) -> Task:
+    """The task with the labels of its training rows, and those that a stream's source names."""
+    chosen = [corpus for corpus in samples if spec.corpora is None or corpus in spec.corpora]
+    named = [corpora[corpus].tags[spec.layer] for corpus in chosen if spec.layer in corpora[corpus].tags]
+    return build_task(name, spec, [*_rows_for(chosen, samples), *(_every_tag(spec, tags) for tags in named)])
 
-    Raises:
-        LabelError: naming the labels, with how often each occurs, unless the task allows them.
-    """
-    for task in tasks:
-        if task.spec.unseen_labels == "allow":
-            continue
-        for corpus, rows in splits.items():
-            missing = unseen_labels(task, rows, corpus=corpus)
-            if missing:
-                shown = ", ".join(f"{label!r} ({count} x)" for label, count in sorted(missing.items())[:5])
-                raise LabelError(
-                    f"task {task.name!r}: the {split} split of {corpus!r} has {len(missing)} label(s) that training "
-                    f"has not seen: {shown}; {nearest(next(iter(missing)), task.labels.labels)}\n"
-                    f"mend the corpus, or set tasks.{task.name}.unseen_labels=allow: "
-                    "they then count as errors of the model"
-                )
+
+def _every_tag(spec: TaskSpec, tags: Sequence[str]) -> Row:
+    """A row that holds each of ``tags``; of spans it holds each length, so that it does so in any scheme."""
+    if spec.scheme is not None:
+        labels = dict.fromkeys(split_tag(tag).label for tag in tags if tag != OUTSIDE)
+        lengths = {label: (1, 2, 3) if f"I-{label}" in tags else (1,) for label in labels}
+        spans = [[f"B-{label}"] + [f"I-{label}"] * (n - 1) for label in labels for n in lengths[label]]
+        tags = [OUTSIDE, *(tag for span in spans for tag in span)]
+    return {"id": "every tag", "tokens": list(tags), spec.layer: list(tags)}
 
 
 def _train_source(corpus: Corpus) -> Source:
@@ -162,8 +179,8 @@ def _sample(source: Source) -> Sequence[Row]:
     return source.head(STREAM_SAMPLE)
 
 
-def _rows_for(chosen: Sequence[str] | None, samples: Mapping[str, Sequence[Row]]) -> list[Row]:
-    return [row for name, rows in samples.items() if chosen is None or name in chosen for row in rows]
+def _rows_for(chosen: Sequence[str], samples: Mapping[str, Sequence[Row]]) -> list[Row]:
+    return [row for name in chosen for row in samples[name]]
 
 
 def _split(corpora: Mapping[str, Corpus], split: str, tasks: Sequence[Task]) -> dict[str, list[Row]]:
@@ -217,16 +234,6 @@ def _named_weights(task: Task, given: Mapping[str, float]) -> list[float]:
                 f"tasks.{task.name}.head.class_weights: no label {label!r}; {nearest(label, task.labels.labels)}"
             )
     return [given.get(label, 1.0) for label in task.labels.labels]
-
-
-def _load_vectors(model: SeqMTLModel, indexer: Indexer, spec: BiLSTMEncoderSpec) -> None:
-    """Overwrite the embeddings of the words that the vector file holds."""
-    assert spec.vectors is not None
-    assert indexer.words is not None
-    assert isinstance(model.encoder, BiLSTMEncoder)
-    weight = model.encoder.embedding.weight.data
-    for number, vector in read_vectors(spec.vectors, dim=spec.word_dim, wanted=indexer.words.vocabulary.ids):
-        weight[number] = torch.from_numpy(vector)
 
 
 def describe(prepared: Prepared) -> dict[str, Any]:

@@ -73,14 +73,25 @@ def open_hub(spec: HubCorpus, *, split: str, folder: Path) -> Dataset | Iterable
         raise DataError(f"dataset {spec.dataset!r} ({shown}) cannot be loaded: {error}; {_REMEDY}") from None
 
 
+def tag_names(
+    dataset: Dataset | IterableDataset, *, columns: ColumnMap, source: str
+) -> dict[str, Sequence[str] | None]:
+    """All tags of each token-level layer, in the order of their integers; None where neither side names them.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    features = _sentence_features(dataset, columns, source)
+    return {layer: _tag_names(features, columns, layer) for layer in columns.layers() if layer != FRAMES}
+
+
 def records_of(dataset: Dataset | IterableDataset, *, columns: ColumnMap, source: str) -> Iterator[Record]:
     """Yield the rows of a live dataset; class labels and named integers become strings.
 
     Raises:
         DataError: a column is missing, or an integer has no name.
     """
-    features = _sentence_features(dataset, columns, source)
-    names = {name: _tag_names(features, columns, name) for name in columns.layers() if name != FRAMES}
+    names = tag_names(dataset, columns=columns, source=source)
     for number, (key, sentence) in enumerate(_sentences(dataset, columns, source), start=1):
         yield Record(_row(sentence, key or str(number), columns, names), source)
 

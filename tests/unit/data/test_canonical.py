@@ -37,7 +37,7 @@ def test_every_scheme_comes_out_as_bio_with_the_same_spans(
     written = tags_of(spans, length=length, scheme=scheme)
     assert spans_of(bio(written, scheme, policy), scheme=Scheme.BIO) == spans
     if spans:
-        assert bio(written, recognised([record(written)], layer="ner_tags")) == bio(written, scheme)
+        assert bio(written, recognised([record(written)], corpus="c", layer="ner_tags")) == bio(written, scheme)
 
 
 @given(st.lists(st.sampled_from(["O", "B-X", "I-X", "I-Y", "E-X", "S-Y"])))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqmtl.encoders.word_vectors import read_vectors
+from seqmtl.encoders.word_vectors import first_words, read_vectors
 from seqmtl.errors import DataError, EncoderError
 
 WANTED = {"the": 2, "dog": 3, "new york": 4, ". . .": 5, "naïve": 6, "cat": 7}
@@ -107,3 +107,12 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path):
     path.write_bytes(b"2 3\nthe \xff\xfe\x00\x80")
     with pytest.raises(DataError, match=r"vectors\.bin: not a UTF-8 text file"):
         read(str(path))
+
+
+def test_the_first_words_of_a_file_are_without_its_header(tmp_path: Path):
+    path = write(tmp_path, "3 3", "the 1 2 3", "new york 1 2 3", "dog 1 2 x")
+    assert first_words(path, dim=3, count=2) == ["the", "new york"]
+    assert first_words(path, dim=3, count=9) == ["the", "new york", "dog"]
+    assert first_words(path, dim=3, count=0) == []
+    with pytest.raises(DataError, match=r"expected encoder\.word_dim = 2"):
+        first_words(path, dim=2, count=1)

@@ -39,6 +39,15 @@ def test_each_kind_becomes_its_own_spec() -> None:
         ),
         (JSONL | {"limit": {"train": 0}}, "limit.train: got 0"),
         (JSONL | {"splits": {}}, "needs at least one split"),
+        (
+            JSONL | {"splits": {"validation": "a"}},
+            "splits.validation: 'validation' is not a split of seqmtl; did you mean 'dev'?",
+        ),
+        (HUB | {"splits": {"trian": "train"}}, "splits.trian: 'trian' is not a split of seqmtl; did you mean 'train'?"),
+        (
+            {"kind": "toy", "sizes": {"x": 3}},
+            "sizes.x: 'x' is not a split of seqmtl; allowed: dev, test, train",
+        ),
         (JSONL | {"splits": {"train": {"file": "a", "rows": [5, 5]}}}, "got [5, 5]"),
         (JSONL | {"schemes": {"srl_frames": "bio"}}, "srl_frames is always BIO"),
         (JSONL | {"empty_when_absent": ["ner_tags"]}, "srl_frames"),

@@ -29,9 +29,7 @@ def test_a_dumped_recipe_is_the_same_recipe(tiny):
     assert parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
 
 
-def test_there_must_be_corpora_and_tasks(tiny):
-    with pytest.raises(ConfigError, match="corpora: got"):
-        parse(tiny | {"corpora": {}})
+def test_there_must_be_tasks(tiny):
     with pytest.raises(ConfigError, match="tasks: got"):
         parse(tiny | {"tasks": {}})
 
@@ -51,20 +49,13 @@ def test_every_name_that_torch_needs_is_reserved_and_the_others_work(tiny):
     nn.ModuleDict({name: nn.Identity() for name in ("upos", "ner", "weight", "tasks")})
 
 
-def test_names_between_the_parts_must_exist(tiny):
-    tiny["tasks"]["upos"]["corpora"] = ["toi"]
-    with pytest.raises(ConfigError, match=r"tasks\.upos\.corpora: no corpus 'toi'; did you mean 'toy'"):
-        parse(tiny)
-    tiny["tasks"]["upos"]["corpora"] = ["toy"]
+def test_the_predicate_task_of_roles_must_exist(tiny):
     tiny["tasks"]["srl"]["predicates"] = "predicates"
     with pytest.raises(ConfigError, match=r"tasks\.srl\.predicates: 'predicates' is not a task.*'predicate'"):
         parse(tiny)
     tiny["tasks"]["srl"]["predicates"] = "upos"
     with pytest.raises(ConfigError, match="'upos' is not a task with a predicate head"):
         parse(tiny)
-    tiny["tasks"]["srl"]["predicates"] = None
-    with pytest.raises(ConfigError, match="evaluate_on: no corpus 'dev'"):
-        parse(tiny | {"evaluate_on": ["dev"]})
 
 
 def test_an_unknown_key_of_a_recipe_offers_the_nearest(tiny):

@@ -4,6 +4,7 @@ import datasets
 import pytest
 import torch
 
+from seqmtl.data.corpus import Corpus, rows_from_dataset
 from seqmtl.data.source import StreamSource
 from seqmtl.errors import ConfigError, DataError, EncoderError, LabelError
 from seqmtl.specs.recipe import RecipeSpec
@@ -23,6 +24,7 @@ def test_labels_and_vocabularies_come_from_training_rows_only(tiny, write_corpus
     rows = toy_rows(10)
     rare = {"id": "x", "tokens": ["Zyzzyva"], "upos": ["ODD"]}
     tiny["corpora"] = {"toy": write_corpus("toy", train=rows, dev=[rows[0]], test=[rare])}
+    tiny["tasks"]["upos"]["unseen_labels"] = "allow"
     made = ready(only(tiny, "upos"))
     seen = {tag for row in rows for tag in row["upos"]}
     assert set(made.tasks[0].labels.labels) == seen
@@ -111,15 +113,36 @@ def test_balanced_class_weights_are_in_inverse_proportion_to_frequency(tiny, wri
         ready(tiny)
 
 
-def test_pretrained_word_vectors_land_at_their_words(tiny, write_corpus, tmp_path):
-    rows = [{"id": "1", "tokens": ["the", "dog"], "upos": ["D", "N"]}]
-    (tmp_path / "vectors.txt").write_text("dog 1 2 3\ncat 4 5 6\n")
+@pytest.fixture
+def with_vectors(tiny, write_corpus, tmp_path):
+    """One sentence in capitals, and a file of three words in order of frequency."""
+    rows = [{"id": "1", "tokens": ["The", "dog", "Xyz"], "upos": ["D", "N", "N"]}]
+    (tmp_path / "vectors.txt").write_text("the 7 8 9\ncat 4 5 6\ndog 1 2 3\n")
     tiny["corpora"] = {"c": write_corpus("c", train=rows)}
     tiny["encoder"] |= {"vectors": str(tmp_path / "vectors.txt"), "word_dim": 3}
-    made = ready(only(tiny, "upos"))
-    words = made.indexer.words.vocabulary
-    assert made.model.encoder.embedding.weight[words.id("dog")].tolist() == [1.0, 2.0, 3.0]
-    assert made.model.encoder.embedding.weight[words.id("the")].tolist() != [1.0, 2.0, 3.0]
+    return only(tiny, "upos")
+
+
+def test_word_vectors_land_at_their_words_in_lower_case_where_need_be(with_vectors):
+    made = ready(with_vectors)
+    weight = made.model.encoder.embedding.weight
+    (the, dog, xyz, cat, lower, unknown) = made.indexer.words([["The", "dog", "Xyz", "cat", "the", "?"]])[0].tolist()
+    assert weight[[the, dog, cat, lower]].tolist() == [[7, 8, 9], [1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert len({the, dog, xyz, cat, lower, unknown}) == 6
+    assert made.model.config.n_words == len(weight) == 2 + 5
+
+
+def test_only_the_first_words_of_the_vectors_are_known_beside_those_of_training(with_vectors):
+    with_vectors["encoder"]["vectors_vocabulary"] = 1
+    assert set(ready(with_vectors).indexer.words.vocabulary.items) == {"The", "dog", "Xyz", "the"}
+    with_vectors["encoder"]["vectors_vocabulary"] = 0
+    assert set(ready(with_vectors).indexer.words.vocabulary.items) == {"The", "dog", "Xyz"}
+
+
+def test_vectors_of_another_language_are_refused(with_vectors, tmp_path):
+    (tmp_path / "vectors.txt").write_text("der 7 8 9\nhund 4 5 6\n")
+    with pytest.raises(DataError, match=r"vectors\.txt: holds no word of the training sentences"):
+        ready(with_vectors)
 
 
 def test_a_misspelt_encoder_is_found_before_any_corpus_is_read(tiny):
@@ -155,3 +178,125 @@ def test_a_streamed_corpus_stays_a_stream(tiny, toy_rows, tmp_path):
     assert isinstance(made.train["s"], StreamSource)
     assert set(made.tasks[0].labels.labels) == {tag for row in rows for tag in row["upos"]}
     assert describe(made)["train"] == {"s": None}
+
+
+IOB1 = [{"id": "a", "tokens": list("abc"), "ner_tags": ["I-PER", "I-PER", "B-PER"]}]
+BIO = [{"id": "a", "tokens": list("abc"), "ner_tags": ["B-PER", "I-PER", "B-PER"]}]
+BIOES = [{"id": "a", "tokens": list("abc"), "ner_tags": ["B-PER", "E-PER", "S-PER"]}]
+
+
+@pytest.mark.parametrize("written", [IOB1, BIO, BIOES], ids=["iob1", "bio", "bioes"])
+@pytest.mark.parametrize(
+    ("scheme", "labels"),
+    [("bio", {"B-PER", "I-PER"}), ("bioes", {"B-PER", "E-PER", "S-PER"})],
+    ids=["as bio", "as bioes"],
+)
+def test_spans_in_any_scheme_that_nobody_declared_are_bio(tiny, write_corpus, written, scheme, labels):
+    tiny["corpora"] = {"c": write_corpus("c", train=written, dev=written)}
+    only(tiny, "ner")["tasks"]["ner"]["scheme"] = scheme
+    made = ready(tiny)
+    assert made.train["c"].rows[0]["ner_tags"] == made.dev["c"][0]["ner_tags"] == BIO[0]["ner_tags"]
+    assert set(made.tasks[0].labels.labels) == labels
+
+
+def test_a_broken_tag_of_a_layer_that_nobody_declared_is_named_or_repaired(tiny, write_corpus):
+    broken = {"id": "odd", "tokens": ["d"], "ner_tags": ["I-PER"]}
+    tiny["corpora"] = {"c": write_corpus("c", train=[*BIO, *BIO, broken])}
+    only(tiny, "ner")
+    with pytest.raises(DataError, match=r"row 'odd' \(.*train\.jsonl:3\): 'ner_tags', word 0: 'I-PER' may not stand"):
+        ready(tiny)
+    tiny["corpora"]["c"]["policy"] = "repair"
+    assert ready(tiny).train["c"].rows[-1]["ner_tags"] == ["B-PER"]
+
+
+def test_a_layer_without_spans_that_is_read_as_spans_is_named(tiny, write_corpus):
+    tiny["corpora"] = {"c": write_corpus("c", train=[{"id": "1", "tokens": ["a"], "ner_tags": ["NOUN"]}])}
+    with pytest.raises(LabelError, match="corpus 'c': 'ner_tags', 'NOUN' is not a span tag"):
+        ready(only(tiny, "ner"))
+
+
+def test_a_layer_that_no_task_reads_as_spans_stays_as_it_is(tiny, write_corpus):
+    rows = [{**IOB1[0], "upos": list("NNN")}]
+    tiny["corpora"] = {"a": write_corpus("a", train=rows), "b": write_corpus("b", train=rows)}
+    only(tiny, "ner")["tasks"]["ner"]["corpora"] = ["a"]
+    made = ready(tiny)
+    assert made.train["a"].rows[0]["ner_tags"] == BIO[0]["ner_tags"]
+    assert made.train["b"].rows[0]["ner_tags"] == IOB1[0]["ner_tags"]
+
+
+def test_the_labels_of_test_and_only_of_the_tasks_own_corpora_must_be_known(tiny, write_corpus, toy_rows):
+    rows = toy_rows(6)
+    odd = [{**rows[0], "upos": ["NOUNN", *rows[0]["upos"][1:]]}]
+    tiny["corpora"] = {"c": write_corpus("c", train=rows, test=odd)}
+    only(tiny, "upos")
+    with pytest.raises(LabelError, match=r"'upos': the test split of 'c' has 1 label\(s\).*'NOUNN'"):
+        ready(tiny)
+    tiny["corpora"]["own"] = write_corpus("own", train=rows, dev=rows)
+    tiny["tasks"]["upos"]["corpora"] = ["own"]
+    assert set(ready(tiny).dev) == {"own"}
+
+
+def test_corpora_of_which_a_recipe_speaks_must_exist(tiny):
+    tiny["tasks"]["upos"]["corpora"] = ["toi"]
+    with pytest.raises(ConfigError, match=r"tasks\.upos\.corpora: no corpus 'toi'; did you mean 'toy'"):
+        ready(tiny)
+    tiny["tasks"]["upos"]["corpora"] = None
+    with pytest.raises(ConfigError, match="evaluate_on: no corpus 'dev'; allowed: toy"):
+        ready(tiny | {"evaluate_on": ["dev"]})
+    with pytest.raises(ConfigError, match="there is no corpus: name one under 'corpora'"):
+        ready(tiny | {"corpora": {}})
+
+
+@pytest.mark.parametrize("training", [{"patience": 2}, {"save_best_per_task": True}])
+def test_a_choice_by_dev_scores_needs_a_dev_split(tiny, training):
+    tiny["training"] |= training
+    only(tiny, "upos")
+    ready(tiny)
+    tiny["corpora"]["toy"]["sizes"] = {"train": 60, "test": 4}
+    with pytest.raises(ConfigError, match=rf"training\.{next(iter(training))}: .* no corpus .* has a 'dev' split"):
+        ready(tiny)
+
+
+def test_a_corpus_without_a_word_is_refused(tiny, write_corpus):
+    tiny["corpora"]["c"] = write_corpus("c", train=[{"id": "1", "tokens": [], "upos": []}])
+    with pytest.raises(DataError, match="corpus 'c', split 'train': none of its 1 sentences has a word"):
+        ready(only(tiny, "upos"))
+
+
+def stream(folder, rows, features):
+    datasets.Dataset.from_list(rows, features=datasets.Features(features)).to_parquet(str(folder / "train.parquet"))
+    columns = {name: name for name in features}
+    return {"kind": "hub", "dataset": str(folder), "columns": columns, "splits": {"train": "train"}, "streaming": True}
+
+
+def test_a_stream_whose_dataset_names_its_labels_needs_no_row_with_each(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("seqmtl.training.setup.STREAM_SAMPLE", 1)
+    names = {"upos": ["N", "V", "X"], "ner_tags": ["O", "B-PER", "I-PER", "B-LOC"]}
+    features = {layer: datasets.List(datasets.ClassLabel(names=tags)) for layer, tags in names.items()}
+    features["tokens"] = datasets.List(datasets.Value("string"))
+    rows = [{"tokens": ["a"], "upos": [0], "ner_tags": [0]}, {"tokens": ["b"], "upos": [2], "ner_tags": [3]}]
+    tiny["corpora"] = {"s": stream(tmp_path, rows, features)}
+    tiny["mixture"] |= {"rates": {"kind": "uniform"}, "rows_per_epoch": 2}
+    made = ready(only(tiny, "upos", "ner"))
+    labels = {task.name: task.labels.labels for task in made.tasks}
+    assert labels["upos"] == ("N", "V", "X")
+    assert set(labels["ner"]) == {"O", "B-PER", "I-PER", "E-PER", "S-PER", "S-LOC"}  # the task is BIOES
+    assert set(made.indexer.words.vocabulary.items) == {"a"}  # of the sample, not of the labels
+
+
+def test_datasets_of_python_need_no_entry_in_the_recipe(tiny):
+    live = datasets.Dataset.from_list([{"words": ["Ann", "ran"], "tags": [1, 0], "pos": ["N", "V"]}])
+    columns = {"tokens": "words", "ner_tags": "tags", "upos": "pos"}
+    rows = rows_from_dataset(live, columns=columns, names={"ner_tags": ["O", "B-PER"]}, schemes={"ner_tags": "auto"})
+    corpus = Corpus("mine", {"train": rows, "dev": rows}, layers=("ner_tags", "upos"))
+    recipe = RecipeSpec.parse(only(tiny, "upos", "ner") | {"corpora": {}, "evaluate_on": ["mine"]}, source="test")
+    made = prepare(recipe, folder=Path(), datasets={"mine": corpus})
+    assert (set(made.train), set(made.dev)) == ({"mine"}, {"mine"})
+    assert made.tasks[1].labels.labels == ("O", "S-PER")
+
+
+def test_datasets_of_python_must_have_their_spans_in_bio(tiny):
+    live = datasets.Dataset.from_list([{"id": "7", "tokens": ["Ann"], "ner_tags": ["I-PER"]}])
+    recipe = RecipeSpec.parse(only(tiny, "ner") | {"corpora": {}}, source="test")
+    with pytest.raises(DataError, match=r"corpus 'mine', split 'train', row '7' .*'ner_tags', word 0: 'I-PER'"):
+        prepare(recipe, folder=Path(), datasets={"mine": Corpus("mine", {"train": live}, layers=("ner_tags",))})
