@@ -17,7 +17,8 @@ def main(run: Path) -> None:
     try:
         tagger = Tagger.from_pretrained(run)
     except SeqMTLError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     for document in tagger.tag(line.rstrip("\n") for line in sys.stdin):
         for sentence in document.sentences:
             print(document.text_of(sentence))

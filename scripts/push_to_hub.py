@@ -25,7 +25,8 @@ def main(
     try:
         model, _ = load_checkpoint(run)  # also makes sure that the folder is whole
     except SeqMTLError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     model.push_to_hub(repository, private=private)  # type: ignore[arg-type]  # transformers copies it per class
     HfApi().upload_folder(
         repo_id=repository,

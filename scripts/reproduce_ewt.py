@@ -4,12 +4,14 @@
     python scripts/reproduce_ewt.py --rows 0 --seeds 1             # the full training set
     python scripts/reproduce_ewt.py --split dev                    # while choosing hyper-parameters: dev only
 
-Each run is a folder under ``--out``; a run that is finished is not trained again. Words per second are those of the last
-training epoch, and of tagging all layers of the test sentences in one go.
+Each run is a folder under ``--out``; a run of the same recipe that is finished is not trained again. Words per second are
+those of its last training epoch, and of tagging all layers of the test sentences in one go.
 """
 
 import argparse
 import json
+import shlex
+import sys
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -17,20 +19,30 @@ import torch
 from _benchmark import RESULTS, machine, write_section
 from rich.console import Console
 
-from seqmtl import evaluate_checkpoint, train_recipe
+from seqmtl import ConfigError, SeqMTLError, evaluate_checkpoint, load_recipe, train_recipe
+from seqmtl.checkpoints import METRICS, load_recipe_of
+from seqmtl.training.setup import resolved
 
 SHOWN = {"upos": "accuracy", "chunk": "f1", "ner": "f1", "srl": "srl_f1_official", "predicate": "f1"}
 
 
 def one_run(recipe: str, out: Path, *, rows: int, seed: int, split: str, overrides: list[str]) -> dict[str, float]:
-    """Train into ``out`` unless that is done; return scores in percent and words per second."""
+    """Train into ``out`` unless that is done; return scores in percent and words per second.
+
+    Raises:
+        ConfigError: when ``out`` holds a finished run of another recipe.
+    """
+    limit = [f"corpora.ewt.limit={{train: {rows}}}"] if rows else []
+    spec, folder = load_recipe(recipe, overrides=[*limit, f"training.seed={seed}", *overrides])
+    spec = resolved(spec, folder=folder)
+    if not (out / METRICS).exists():
+        train_recipe(spec, out, console=Console())
+    elif load_recipe_of(out)[0] != spec:
+        raise ConfigError(f"{out}: is a run of another recipe, see its recipe.yaml; name another folder with --out")
     result = out / f"scores-{split}.json"
     if result.exists():
         return json.loads(result.read_text(encoding="utf-8"))
-    limit = [f"corpora.ewt.limit={{train: {rows}}}"] if rows else []
-    if not (out / "metrics.json").exists():
-        train_recipe(recipe, out, overrides=[*limit, f"training.seed={seed}", *overrides], console=Console())
-    evaluation = evaluate_checkpoint(out, corpus="ewt", split=split)
+    evaluation = evaluate_checkpoint(out, corpus="ewt", split=split)["ewt"]
     scores = {task: 100 * evaluation.scores[task].values[key] for task, key in SHOWN.items()}
     events = [json.loads(line) for line in (out / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     scores["train words/s"] = [event["words_per_second"] for event in events if event["kind"] == "dev"][-1]
@@ -70,12 +82,14 @@ def main() -> None:
     print("\n".join(lines))
     if arguments.markdown:
         described = ", ".join(f"{key}: {value}" for key, value in machine().items())
-        command = (
-            f"`python scripts/reproduce_ewt.py --rows {arguments.rows} --seeds {' '.join(map(str, arguments.seeds))}`"
-        )
+        command = f"`python {shlex.join(['scripts/reproduce_ewt.py', *sys.argv[1:]])}`"
         write_section(RESULTS, f"reproduce_{name}", [command, "", *lines, "", described])
     print(json.dumps({"benchmark": f"reproduce_{name}", "machine": machine(), "runs": runs}))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SeqMTLError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

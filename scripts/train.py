@@ -1,7 +1,7 @@
 """Train a recipe, on one process or, with Accelerate, on many.
 
-python scripts/train.py quickstart --out runs/quickstart
-accelerate launch --cpu --num_processes 2 scripts/train.py quickstart --out runs/quickstart --set training.epochs=2
+python scripts/train.py quickstart --out runs/mine --set training.epochs=2
+accelerate launch --cpu --num_processes 2 scripts/train.py quickstart
 """
 
 import sys
@@ -16,15 +16,16 @@ from seqmtl import SeqMTLError, load_recipe, train_recipe
 
 def main(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
-    out: Annotated[Path, typer.Option(help="Run folder; afterwards it is the checkpoint.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder, the checkpoint; default: runs/NAME.")] = None,
     overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],  # noqa: B006 - only read
 ) -> None:
     logging.disable_progress_bar()
     try:
         spec, folder = load_recipe(recipe, overrides=overrides)
-        train_recipe(spec, out, folder=folder)
+        train_recipe(spec, out or Path("runs") / spec.name, folder=folder)
     except SeqMTLError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,11 @@ One folder is then all there is, and tags raw text with every layer:
     document.sentences[0].spans["ner"]     # typed spans with character offsets
     document.sentences[0].frames["srl"]    # a frame per predicate, its arguments with offsets
 
-In Python the same in two steps: ``load_recipe`` and ``train_recipe``.
+Training in Python is two steps, a recipe and a run of it:
+
+    from seqmtl import load_recipe, train_recipe
+    recipe, folder = load_recipe("quickstart", overrides=["training.epochs=2"])
+    train_recipe(recipe, "runs/quickstart", folder=folder)  # relative paths of the recipe count from its folder
 """
 
 from transformers import AutoConfig, AutoModel

@@ -3,16 +3,18 @@
 import json
 import os
 import sys
+from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqmtl.errors import SeqMTLError
+from seqmtl.errors import ConfigError, DataError, SeqMTLError
 
 if TYPE_CHECKING:
     from seqmtl.training import Evaluation
@@ -27,6 +29,7 @@ app = typer.Typer(
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
+Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: a checkpoint.")]
 
 
@@ -50,7 +53,7 @@ def train(
 @app.command()
 def evaluate(
     run: RunFolder,
-    corpus: Annotated[str | None, typer.Option(help="A corpus of the run's recipe; default: the first.")] = None,
+    corpus: Annotated[str | None, typer.Option(help="A corpus of the run's recipe; default: all it scores.")] = None,
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     labels: Annotated[bool, typer.Option(help="A table per task and label, too.")] = True,
     output: Annotated[Path | None, typer.Option("--json", help="Write the scores here.")] = None,
@@ -58,30 +61,39 @@ def evaluate(
         Path | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, help="Show the first n sentences with a mistake, beside gold.")] = 0,
+    device: Device = "cpu",
     overrides: Overrides = [],  # noqa: B006 - as above
 ) -> None:
-    """Score a checkpoint: a table per task and label, its mistakes, and p-values against another run."""
-    from seqmtl.evaluation import label_table, score_table, scores_to_json
-    from seqmtl.training import evaluate_checkpoint
+    """Score a checkpoint, corpus by corpus: tables per task and label, its mistakes, p-values against another run."""
+    from seqmtl.evaluation import comparison_table, label_table, score_table, scores_to_json
+    from seqmtl.training import compare_evaluations, evaluate_checkpoint
 
     console = Console()
-    ours = evaluate_checkpoint(run, corpus=corpus, split=split, overrides=overrides, console=console)
-    console.print(score_table(ours.scores, title=f"{run}, {split}"))
-    if labels:
-        for task, score in ours.scores.items():
-            console.print(label_table(task, score))
-    if errors:
-        _show_errors(console, ours, errors)
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(scores_to_json(ours.scores), indent=2) + "\n", encoding="utf-8")
-    if compare is not None:
-        from seqmtl.evaluation import comparison_table
-        from seqmtl.training import compare_evaluations
-
-        theirs = evaluate_checkpoint(compare, corpus=corpus, split=split, overrides=overrides, console=console)
-        table = compare_evaluations(ours, theirs)
-        console.print(comparison_table(table, title=f"{run} against {compare}, {split}"))
+        _check_writable(output)  # now rather than after all the work
+    scored = partial(
+        evaluate_checkpoint, corpus=corpus, split=split, overrides=overrides, device=device, console=console
+    )
+    ours = scored(run)
+    theirs = {} if compare is None else scored(compare)
+    if compare is not None and not set(ours) & set(theirs):
+        raise ConfigError(f"{run} and {compare} share no corpus: {', '.join(ours)} and {', '.join(theirs)}")
+    written: dict[str, Any] = {"run": str(run), "split": split, "corpora": {}}
+    for name, evaluation in ours.items():
+        console.print(score_table(evaluation.scores, title=f"{run}, {name} {split}"))
+        written["corpora"][name] = {"scores": scores_to_json(evaluation.scores)}
+        if labels:
+            for task, score in evaluation.scores.items():
+                console.print(label_table(task, score))
+        if errors:
+            _show_errors(console, evaluation, errors)
+        if name in theirs:
+            table = compare_evaluations(evaluation, theirs[name])
+            console.print(comparison_table(table, title=f"{run} against {compare}, {name} {split}"))
+            differences = {task: asdict(comparison) for task, comparison in table.items()}
+            written["corpora"][name]["comparison"] = {"against": str(compare), "tasks": differences}
+    if output is not None:
+        output.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @app.command()
@@ -90,16 +102,20 @@ def predict(
     texts: Annotated[list[str], typer.Argument(help="Raw texts; none: lines of the standard input.")] = [],  # noqa: B006
     file: Annotated[Path | None, typer.Option(help="Tag this text file instead.")] = None,
     form: Annotated[Literal["view", "json", "columns"], typer.Option("--format", help="How to show it.")] = "view",
+    device: Device = "cpu",
 ) -> None:
     """Tag raw text with every layer of a checkpoint."""
     from seqmtl.documents import document_view, to_columns, to_json_line
     from seqmtl.tagger import Tagger
+    from seqmtl.training.run import check_device
+
+    check_device(device)
 
     if file is not None:
         texts = [_read(file)]
     elif not texts:
         texts = [line.rstrip("\n") for line in sys.stdin]
-    tagger = Tagger.from_pretrained(run)
+    tagger = Tagger.from_pretrained(run, device=device)
     console = Console()
     for number, document in enumerate(tagger.tag(texts), start=1):
         match form:
@@ -144,15 +160,23 @@ def _show_errors(console: Console, evaluation: "Evaluation", count: int) -> None
     from seqmtl.documents import sentence_diff
     from seqmtl.evaluation import annotations
 
-    wrong = annotations.errors(evaluation.model.tasks, evaluation.rows, evaluation.predictions)
+    wrong = annotations.errors(
+        evaluation.model.tasks, rows=evaluation.rows, predictions=evaluation.predictions, corpus=evaluation.corpus
+    )
     for row, gold, predicted in islice(wrong, count):
         console.rule(Text(row["id"]), align="left")
         console.print(sentence_diff(row["tokens"], gold=gold, predicted=predicted))
 
 
-def _read(file: Path) -> str:
-    from seqmtl.errors import DataError
+def _check_writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise ConfigError(f"--json {path}: cannot be written: {error.strerror}") from None
 
+
+def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8")  # bytes: line ends stay as they are, so that offsets fit the file
     except (OSError, UnicodeDecodeError) as error:

@@ -29,7 +29,7 @@ Drawn = tuple[str, Row]
 
 @dataclass(frozen=True)
 class Share:
-    """What an epoch drew from one corpus: rows drawn, the rows there are, and the share that was asked for."""
+    """What an epoch drew from one corpus: rows drawn, the rows there are (0: a stream), the share asked for."""
 
     corpus: str
     drawn: int
@@ -44,7 +44,8 @@ class Mixture:
         """Mix ``sources`` over ``epochs`` epochs.
 
         Raises:
-            ConfigError: when the weights name an unknown corpus, or the size of a streamed corpus would be needed.
+            ConfigError: when the weights name an unknown corpus or are all 0, when the size of a streamed corpus would
+                be needed, or when ``rows_per_epoch`` is too small to draw any row.
         """
         self.sources = dict(sources)
         self.spec = spec
@@ -54,13 +55,23 @@ class Mixture:
             for name in spec.rates.weights:
                 if name not in self.sources:
                     raise ConfigError(f"mixture.rates.weights: no corpus {name!r}; {nearest(name, self.sources)}")
-        unknown = [name for name, source in self.sources.items() if source.size is None]
         known_rates = isinstance(spec.rates, (WeightsSpec, UniformSpec))
-        if unknown and not (known_rates and spec.rows_per_epoch):
+        if self.streamed and not (known_rates and spec.rows_per_epoch):
             raise ConfigError(
-                f"mixture: corpus {unknown[0]!r} is streamed, so its size is unknown; set mixture.rows_per_epoch, and "
-                "mixture.rates.kind to 'weights' or 'uniform'"
+                f"mixture: corpus {self.streamed[0]!r} is streamed, so its size is unknown; set mixture.rows_per_epoch "
+                "and mixture.rates.kind to 'weights' or 'uniform'"
             )
+        for epoch in range(epochs):
+            if not any(self.counts(epoch).values()):
+                raise ConfigError(
+                    f"mixture.rows_per_epoch: {spec.rows_per_epoch} among {len(self.sources)} corpora leaves none a "
+                    "whole row; raise it"
+                )
+
+    @property
+    def streamed(self) -> list[str]:
+        """The corpora that are streams."""
+        return [name for name, source in self.sources.items() if source.size is None]
 
     def rates(self, epoch: int) -> dict[str, float]:
         """Share of each corpus in ``epoch``; the shares sum to 1."""
@@ -104,10 +115,11 @@ class Mixture:
             rows += [(name, row) for row in self.sources[name].draw(count, rng=rng, epoch=epoch)]
         return rows
 
-    def report(self, epoch: int) -> list[Share]:
-        """What ``epoch`` draws from each corpus, beside what was asked for."""
-        rates, counts = self.rates(epoch), self.counts(epoch)
-        return [Share(name, counts[name], source.size or 0, rates[name]) for name, source in self.sources.items()]
+    def report(self, epoch: int, *, drawn: Mapping[str, int]) -> list[Share]:
+        """The rows that were ``drawn`` from each corpus in ``epoch``, beside what was asked for."""
+        rates = self.rates(epoch)
+        sizes = {name: source.size or 0 for name, source in self.sources.items()}
+        return [Share(name, drawn.get(name, 0), size, rates[name]) for name, size in sizes.items()]
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,16 @@ class Step:
 
     rows: list[Drawn]
     micro_batches: list[list[Drawn]]
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """The rows of an epoch, what each costs the encoder, and the positions of the rows of each step."""
+
+    number: int
+    rows: list[Drawn]
+    lengths: list[int]
+    steps: list[list[int]]
 
 
 class BatchStream:
@@ -147,6 +169,7 @@ class BatchStream:
         self.accumulation = accumulation
         self.epoch = 0
         self.step = 0
+        self._planned: _Epoch | None = None  # the latest, so that counting its steps and taking them draws once
 
     def state_dict(self) -> dict[str, int]:
         """Where the stream stands: the next step to be taken."""
@@ -157,26 +180,27 @@ class BatchStream:
         self.epoch, self.step = state["epoch"], state["step"]
 
     def steps(self, epoch: int) -> int:
-        """Optimiser steps in ``epoch``."""
-        return len(self._plan(self._lengths(self.mixture.draw(epoch)), epoch))
+        """Optimiser steps in ``epoch``, whose rows are drawn for it."""
+        return len(self._plan(epoch).steps)
 
     def __iter__(self) -> Iterator[Step]:
         """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
-        rows = self.mixture.draw(self.epoch)
-        lengths = self._lengths(rows)
-        shards = self.processes * self.accumulation
-        plan = self._plan(lengths, self.epoch)
-        for batch in plan[self.step :]:
+        plan = self._plan(self.epoch)
+        for batch in plan.steps[self.step :]:
             self.step += 1
-            parts = deal(batch, lengths, shards=shards)
+            parts = deal(batch, plan.lengths, shards=self.processes * self.accumulation)
             mine = parts[self.rank :: self.processes]
-            yield Step([rows[p] for p in batch], [[rows[p] for p in part] for part in mine])
+            yield Step([plan.rows[p] for p in batch], [[plan.rows[p] for p in part] for part in mine])
         self.epoch, self.step = self.epoch + 1, 0
 
-    def _lengths(self, rows: list[Drawn]) -> list[int]:
-        return [self.length(row["tokens"]) for _, row in rows]
+    def _plan(self, epoch: int) -> _Epoch:
+        if self._planned is None or self._planned.number != epoch:
+            rows = self.mixture.draw(epoch)
+            lengths = [self.length(row["tokens"]) for _, row in rows]
+            self._planned = _Epoch(epoch, rows, lengths, self._cut(lengths, epoch))
+        return self._planned
 
-    def _plan(self, lengths: list[int], epoch: int) -> list[list[int]]:
+    def _cut(self, lengths: list[int], epoch: int) -> list[list[int]]:
         spec = self.mixture.spec
         shards = self.processes * self.accumulation
         return cut_batches(

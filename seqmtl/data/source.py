@@ -1,7 +1,7 @@
 """Where the rows of a corpus come from during training: memory, or a stream."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
@@ -69,17 +69,23 @@ class StreamSource:
         return self._rows
 
     def head(self, count: int) -> list[Row]:
-        """The first rows of the stream; drawing starts before them all the same."""
-        return list(islice(self.dataset, count))
+        """The first rows of the stream; they are kept, and drawing starts with them without reading them again."""
+        assert self._epoch < 0, "rows were drawn already"
+        first_pass = iter(self._first_pass)
+        rows = list(islice(first_pass, count))
+        self._first_pass = chain(rows, first_pass)
+        return rows
 
     def _rewind(self) -> None:
         self._epoch = -1
+        self._first_pass: Iterable[Row] = self.dataset
         self._stream = self._endless()
 
     def _endless(self) -> Iterator[Row]:
-        empty = False
+        rows, empty = self._first_pass, False
         while not empty:
             empty = True
-            for row in self.dataset:
+            for row in rows:
                 empty = False
                 yield row
+            rows = self.dataset

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display is needed, or there, on a training machine
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure  # without pyplot: no display is needed, and the user's backend stays
 
 HISTORY, CURVES = "history.jsonl", "training.png"
 
 
 class History:
-    """Appends a JSON object per event to ``history.jsonl``: ``train`` every few steps, ``dev`` per evaluation."""
+    """Appends a JSON object per event to ``history.jsonl``.
+
+    ``train`` every few steps: mean losses per word since the last one. ``mixture`` per epoch: rows that were drawn
+    from each corpus, the share that was asked for, and labelled words of each task. ``dev`` per evaluation: scores, and
+    where the stream of batches stands.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Start an empty history in ``folder``."""

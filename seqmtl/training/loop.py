@@ -13,15 +13,18 @@ from seqmtl.checkpoints import load_checkpoint, save_checkpoint, save_metrics, s
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import BatchStream, Mixture, Step
 from seqmtl.data.tasks import Task
-from seqmtl.errors import TrainingError
+from seqmtl.errors import ConfigError, DataError, TrainingError
 from seqmtl.evaluation.evaluator import predict_rows, score_rows
 from seqmtl.evaluation.predictions import Annotator
 from seqmtl.evaluation.report import score_table, scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.training import TrainingSpec
+from seqmtl.training.folder import BEST, clear_folder
 from seqmtl.training.history import History
 from seqmtl.training.losses import RunningLosses
+from seqmtl.training.mixed import Mixed
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.progress import watch
 from seqmtl.training.report import mixture_table
@@ -43,14 +46,15 @@ def train(
         Test scores per corpus and task.
 
     Raises:
+        ConfigError: when the mixture does not fit the corpora; like an EncoderError of ``layer_decay``, it comes before
+            anything in ``out`` is touched.
+        DataError: when the streamed corpora turn out to be empty.
         TrainingError: when a loss is not finite.
     """
     spec = prepared.recipe.training
     tasks = {task.name: task for task in prepared.tasks}
     weights = {name: task.spec.weight for name, task in tasks.items()}
     main = accelerator.is_main_process
-    out.mkdir(parents=True, exist_ok=True)
-    history = History(out) if main else None
     if accelerator.process_index > 0:  # otherwise all processes would draw the same dropout masks
         torch.manual_seed(spec.seed + accelerator.process_index)
 
@@ -62,11 +66,12 @@ def train(
         processes=accelerator.num_processes,
         accumulation=spec.accumulation,
     )
-    steps = sum(stream.steps(epoch) for epoch in range(spec.epochs))
-    steps = min(steps, spec.max_steps or steps)
+    steps = count_steps(stream, spec)
 
     optimizer = build_optimizer(prepared.model, spec)
     schedule = build_schedule(optimizer, spec, steps=steps)
+    history = start_run(prepared, out) if main else None  # nothing can be wrong with the recipe from here on
+
     wrapped, optimizer = accelerator.prepare(prepared.model, optimizer)
     model: SeqMTLModel = accelerator.unwrap_model(wrapped)
     collate = Collator(prepared.indexer, prepared.tasks)
@@ -77,11 +82,10 @@ def train(
     done, epoch = 0, 0
     while done < steps and not selection.exhausted:
         epoch += 1
-        if main:
-            console.print(mixture_table(mixture.report(epoch - 1), title=f"epoch {epoch} draws"))
         wrapped.train()
-        began, words_seen = time.perf_counter(), 0
-        with watch(console, f"epoch {epoch}/{spec.epochs}", total=steps - done) as bar:
+        began, mixed = time.perf_counter(), Mixed(tasks)
+        of = "" if mixture.streamed else f"/{spec.epochs}"
+        with watch(console, f"epoch {epoch}{of}", total=min(stream.steps(epoch - 1), steps - done)) as bar:
             for step in stream:
                 words = labelled_words(tasks, step)
                 for number, rows in enumerate(step.micro_batches):
@@ -103,19 +107,27 @@ def train(
                 optimizer.step()
                 schedule.step()
                 optimizer.zero_grad()
-                running.count(own_words(tasks, step))
-                words_seen += sum(len(row["tokens"]) for _, row in step.rows)
+                running.count(words)
+                mixed.add(step, words)
                 done += 1
                 bar.advance()
                 if done % LOG_EVERY == 0 or done == steps:
-                    means = check_finite(running.take(), done)
+                    means = check_finite(running.take(sum_processes=accelerator.reduce), done)
                     bar.show(means)
                     accelerator.log({f"loss/{task}": loss for task, loss in means.items()}, step=done)
                     if history:
                         history.add("train", done, {"losses": means, "lr": schedule.get_last_lr()[0]})
                 if done >= steps:
                     break
-        speed = words_seen / (time.perf_counter() - began)
+        speed = mixed.words / (time.perf_counter() - began)
+        if not mixed.rows:
+            raise DataError(f"epoch {epoch} drew no row: {', '.join(mixture.streamed)} had none to give")
+        shares = mixture.report(epoch - 1, drawn=mixed.rows)
+        console.print(mixture_table(shares, words=mixed.labelled, title=f"epoch {epoch} drew"))
+        if history:
+            rows = {share.corpus: share.drawn for share in shares}
+            asked = {share.corpus: share.asked for share in shares}
+            history.add("mixture", done, {"epoch": epoch, "rows": rows, "asked": asked, "words": mixed.labelled})
 
         due = epoch % spec.evaluate_every == 0 or done >= steps
         if due and prepared.dev:
@@ -123,13 +135,14 @@ def train(
             flat = mean_over_corpora(scores)
             accelerator.log({f"dev/{task}": score for task, score in flat.items()}, step=done)
             if history:
-                history.add("dev", done, {"epoch": epoch, "scores": flat, "words_per_second": speed})
+                values = {"epoch": epoch, "scores": flat, "words_per_second": speed, "stream": stream.state_dict()}
+                history.add("dev", done, values)
                 for corpus, by_task in scores.items():
                     console.print(score_table(by_task, title=f"{corpus} dev, epoch {epoch}, {speed:,.0f} words/s"))
             if spec.save_best_per_task and main:
                 for task in selection.improved(flat):
-                    save_checkpoint(out / "best" / task, model, prepared.indexer)
-                    save_recipe(out / "best" / task, prepared.recipe)
+                    save_checkpoint(out / BEST / task, model, prepared.indexer)
+                    save_recipe(out / BEST / task, prepared.recipe)
             if selection.update(flat, epoch) and main:
                 save_checkpoint(out, model, prepared.indexer)
             accelerator.wait_for_everyone()
@@ -144,7 +157,6 @@ def train(
         console.print(score_table(by_task, title=f"{corpus} test"))
     if history:
         history.plot()
-        save_recipe(out, prepared.recipe)
         save_metrics(
             out,
             {
@@ -155,6 +167,31 @@ def train(
         )
     accelerator.end_training()
     return test
+
+
+def count_steps(stream: BatchStream, spec: TrainingSpec) -> int:
+    """Optimiser steps of the run, which the learning-rate schedule must know; no stream is read for it.
+
+    Raises:
+        ConfigError: when a corpus is streamed and ``max_steps`` is not set.
+    """
+    if not stream.mixture.streamed:
+        steps = sum(stream.steps(epoch) for epoch in range(spec.epochs))
+        return min(steps, spec.max_steps or steps)
+    if spec.max_steps is None:
+        raise ConfigError(
+            f"training.max_steps: corpus {stream.mixture.streamed[0]!r} is streamed, so the steps of the run cannot be "
+            "counted beforehand; set training.max_steps, at which such a run ends whatever training.epochs says"
+        )
+    return spec.max_steps
+
+
+def start_run(prepared: Prepared, out: Path) -> History:
+    """Remove a former run from ``out`` and begin a new one."""
+    clear_folder(out)
+    history = History(out)
+    save_recipe(out, prepared.recipe)
+    return history
 
 
 def evaluate(
@@ -171,19 +208,13 @@ def evaluate(
     for corpus, rows in splits.items():
         with watch(console, f"{corpus} {split}", total=len(rows)) as bar:
             predictions = predict_rows(annotator, rows, processes=accelerator, advance=bar.advance)
-        scores[corpus] = score_rows(tasks, rows, predictions, corpus=corpus)
+        scores[corpus] = score_rows(tasks, rows=rows, predictions=predictions, corpus=corpus)
     return scores
 
 
 def labelled_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
     """Labelled words of each task in the whole step, on all processes; known without asking them."""
     return {name: sum(task.weight_of(row, corpus=corpus) for corpus, row in step.rows) for name, task in tasks.items()}
-
-
-def own_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
-    """Labelled words of each task in this process's part of the step."""
-    mine = [drawn for rows in step.micro_batches for drawn in rows]
-    return {name: sum(task.weight_of(row, corpus=corpus) for corpus, row in mine) for name, task in tasks.items()}
 
 
 def without_layers(step: Step) -> list[tuple[str, dict]]:

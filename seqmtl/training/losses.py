@@ -1,6 +1,7 @@
 """Running mean losses that stay on the device until somebody looks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,12 +23,16 @@ class RunningLosses:
         self._totals += torch.stack([losses.tasks[task].total.detach().mean().float() for task in self.tasks])
 
     def count(self, words: Mapping[str, int]) -> None:
-        """Add the labelled words of one step on this process."""
+        """Add the labelled words of one step, those of other processes too."""
         self._words = [have + words[task] for have, task in zip(self._words, self.tasks, strict=True)]
 
-    def take(self) -> dict[str, float]:
-        """Mean loss per word of each task since the last call; tasks without words are left out."""
-        totals: Tensor = self._totals
+    def take(self, *, sum_processes: Callable[[Tensor], Any]) -> dict[str, float]:
+        """Mean loss per word of each task since the last call; tasks without words are left out.
+
+        Args:
+            sum_processes: adds up a tensor over all processes, which must all call this at the same step.
+        """
+        totals: Tensor = sum_processes(self._totals)  # Any above: Accelerate's `reduce` takes mappings, too
         means = {t: s / n for t, s, n in zip(self.tasks, totals.tolist(), self._words, strict=True) if n}
         self._totals = torch.zeros_like(totals)
         self._words = [0] * len(self.tasks)

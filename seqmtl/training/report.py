@@ -1,6 +1,6 @@
 """Tables about a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -8,9 +8,10 @@ from rich.text import Text
 from seqmtl.data.mixture import Share
 
 
-def mixture_table(shares: Sequence[Share], *, title: str) -> Table:
-    """What an epoch draws from each corpus, beside the share that was asked for."""
-    table = Table("corpus", title=title)
+def mixture_table(shares: Sequence[Share], *, words: Mapping[str, int], title: str) -> Table:
+    """What an epoch drew from each corpus, beside the share that was asked for, and the labelled words of each task."""
+    caption = "labelled words: " + ", ".join(f"{task} {count:,}" for task, count in words.items())
+    table = Table("corpus", title=title, caption=Text(caption))
     for column in ("rows drawn", "of", "share", "asked"):
         table.add_column(column, justify="right")
     total = max(1, sum(share.drawn for share in shares))

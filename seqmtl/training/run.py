@@ -18,27 +18,28 @@ from seqmtl.evaluation.evaluator import compare_predictions, predict_rows, score
 from seqmtl.evaluation.predictions import Annotator, Prediction
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
-from seqmtl.specs.recipe import RecipeSpec, load_recipe
+from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.training.folder import make_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
 from seqmtl.training.setup import load_corpora, prepare, resolved
 
 
 def train_recipe(
-    recipe: str | RecipeSpec,
+    recipe: RecipeSpec,
     out: str | Path,
     *,
-    overrides: Sequence[str] = (),
     folder: Path | None = None,
     console: Console | None = None,
 ) -> dict[str, dict[str, TaskScore]]:
     """Train a recipe into the run folder ``out``.
 
     Args:
-        recipe: a file, the name of a shipped recipe, or a recipe that is already loaded.
-        out: run folder; afterwards it is the checkpoint.
-        overrides: ``key.path=value`` changes to a recipe that is read here.
-        folder: against which the paths of a loaded recipe are resolved; None: the current folder.
+        recipe: what to do; ``load_recipe`` reads one.
+        out: run folder; afterwards it is the checkpoint. A former run in it is removed once nothing is wrong with this
+            one.
+        folder: against which the recipe's paths are resolved, the second value of ``load_recipe``; None: the current
+            folder.
         console: where to report; None: the standard output.
 
     Returns:
@@ -48,8 +49,6 @@ def train_recipe(
         SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order.
         TrainingError: when a loss is not finite.
     """
-    if isinstance(recipe, str):
-        recipe, folder = load_recipe(recipe, overrides=overrides)
     spec = recipe.training
     check_trackers(spec.trackers)
     make_folder(Path(out))
@@ -63,18 +62,6 @@ def train_recipe(
     return train(
         prepared, Path(out), console=Console(quiet=True) if quiet else console or Console(), accelerator=accelerator
     )
-
-
-def make_folder(out: Path) -> None:
-    """Make the run folder.
-
-    Raises:
-        ConfigError: when it cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be the run folder: {error.strerror}; choose another one") from None
 
 
 def check_trackers(trackers: Sequence[str]) -> None:
@@ -100,6 +87,7 @@ class Evaluation:
 
     Attributes:
         model: the model.
+        corpus: name of the corpus.
         rows: the gold rows.
         predictions: for each row.
         scores: per task.
@@ -107,6 +95,7 @@ class Evaluation:
     """
 
     model: SeqMTLModel
+    corpus: str
     rows: Sequence[Row]
     predictions: Sequence[Prediction]
     scores: dict[str, TaskScore]
@@ -119,38 +108,71 @@ def evaluate_checkpoint(
     corpus: str | None = None,
     split: str = "test",
     overrides: Sequence[str] = (),
+    device: str = "cpu",
     console: Console | None = None,
-) -> Evaluation:
-    """Score a checkpoint on a split of one of its recipe's corpora.
+) -> dict[str, Evaluation]:
+    """Score a checkpoint on a split of its recipe's corpora.
 
     Args:
         checkpoint: run folder.
-        corpus: name of a corpus in the recipe; None: the first.
+        corpus: name of a corpus in the recipe; None: all of the recipe's ``evaluate_on`` that have the split.
         split: name of the split.
         overrides: ``key.path=value`` changes to the saved recipe, for example of a corpus' path.
+        device: where the model runs, as torch calls it.
         console: where to show progress; None: nowhere.
+
+    Returns:
+        An evaluation for each corpus that carries a task's layer in the split; there is at least one.
 
     Raises:
         CheckpointError: when the folder is no checkpoint.
-        ConfigError: when there is no such corpus or split.
+        ConfigError: when there is no such corpus, split or device, or nothing in the split to be scored.
     """
+    check_device(device)
     model, indexer = load_checkpoint(checkpoint)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)  # type: ignore[arg-type]
+    annotator = Annotator(model.to(device), indexer)  # type: ignore[arg-type]  # transformers' stub wants a module
     recipe, folder = load_recipe_of(Path(checkpoint), overrides=overrides)
-    name = corpus or next(iter(recipe.corpora))
-    if name not in recipe.corpora:
-        raise ConfigError(f"no corpus {name!r} in {checkpoint}; {nearest(name, recipe.corpora)}")
-    chosen = recipe.model_copy(update={"corpora": {name: recipe.corpora[name]}})
-    splits = load_corpora(resolved(chosen, folder=folder))[name].splits
-    if split not in splits:
-        raise ConfigError(f"corpus {name!r} has no split {split!r}; {nearest(split, splits)}")
-    rows: list[Row] = list(splits[split])  # type: ignore[arg-type]  # its rows are dictionaries
-    began = time.perf_counter()
-    with watch(console or Console(quiet=True), f"{name} {split}", total=len(rows)) as bar:
-        predictions = predict_rows(Annotator(model, indexer), rows, advance=bar.advance)
-    seconds = time.perf_counter() - began
-    return Evaluation(model, rows, predictions, score_rows(model.tasks, rows, predictions, corpus=name), seconds)
+    found = {}
+    for name, rows in _split_rows(resolved(recipe, folder=folder), corpus=corpus, split=split).items():
+        if not any(task.carried_by(row, corpus=name) for task in model.tasks.values() for row in rows):
+            continue
+        began = time.perf_counter()
+        with watch(console or Console(quiet=True), f"{name} {split}", total=len(rows)) as bar:
+            predictions = predict_rows(annotator, rows, advance=bar.advance)
+        seconds = time.perf_counter() - began
+        scores = score_rows(model.tasks, rows=rows, predictions=predictions, corpus=name)
+        found[name] = Evaluation(model, name, rows, predictions, scores, seconds)
+    if not found:
+        layers = ", ".join(sorted({task.spec.layer for task in model.tasks.values()}))
+        raise ConfigError(f"the split {split!r} has nothing to score: no sentence of it carries {layers}; name another")
+    return found
+
+
+def check_device(device: str) -> None:
+    """Make sure that torch can use a device.
+
+    Raises:
+        ConfigError: when it cannot, with torch's reason.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {device!r}: {reason}; use cpu, cuda or cuda:N as this machine has them") from None
+
+
+def _split_rows(recipe: RecipeSpec, *, corpus: str | None, split: str) -> dict[str, list[Row]]:
+    """The rows of a split of one corpus of a resolved recipe, or of all on which it evaluates; others are not read."""
+    if corpus is not None and corpus not in recipe.corpora:
+        raise ConfigError(f"no corpus {corpus!r} in the recipe; {nearest(corpus, recipe.corpora)}")
+    names = recipe.evaluate_on or tuple(recipe.corpora) if corpus is None else (corpus,)
+    splits = {name: recipe.corpora[name].split_names() for name in names}  # type: ignore[union-attr]  # resolved
+    chosen = [name for name in names if split in splits[name]]
+    if not chosen:
+        known = {split for found in splits.values() for split in found}
+        raise ConfigError(f"corpus {', '.join(map(repr, names))} has no split {split!r}; {nearest(split, known)}")
+    corpora = load_corpora(recipe.model_copy(update={"corpora": {name: recipe.corpora[name] for name in chosen}}))
+    return {name: list(loaded.splits[split]) for name, loaded in corpora.items()}  # type: ignore[arg-type]
 
 
 def compare_evaluations(ours: Evaluation, theirs: Evaluation) -> dict[str, Comparison]:
@@ -164,4 +186,10 @@ def compare_evaluations(ours: Evaluation, theirs: Evaluation) -> dict[str, Compa
             f"the two runs were scored on different sentences ({len(ours.rows)} and {len(theirs.rows)}); "
             "name a corpus and a split that both have, and give it the same limits"
         )
-    return compare_predictions(ours.model.tasks, ours.rows, ours.predictions, theirs.predictions)
+    return compare_predictions(
+        ours.model.tasks,
+        rows=ours.rows,
+        ours=ours.predictions,
+        theirs=theirs.predictions,
+        corpus=ours.corpus,
+    )

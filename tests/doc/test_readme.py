@@ -40,7 +40,8 @@ def run(tmp_path_factory):
     tasks, _ = load_recipe("quickstart")
     allow = [f"tasks.{name}.unseen_labels=allow" for name in tasks.tasks]
     short = ["corpora.toy.sizes={train: 40, dev: 4, test: 4}", "training.max_steps=2", *allow]
-    train_recipe("quickstart", folder / "runs" / "mine", overrides=short, console=Console(quiet=True))
+    recipe, home = load_recipe("quickstart", overrides=short)
+    train_recipe(recipe, folder / "runs" / "mine", folder=home, console=Console(quiet=True))
     return folder
 
 

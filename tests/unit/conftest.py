@@ -23,6 +23,7 @@ from seqmtl.data.toy import generate
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import TransformerEncoderSpec
+from seqmtl.specs.recipe import load_recipe
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.training import train_recipe
 
@@ -115,7 +116,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "recipe.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
     longer = ["corpora.toy.sizes.train=100", "mixture.tokens_per_batch=60", "training={epochs: 12, evaluate_every: 6}"]
     rates = ["training.learning_rates={encoder: 0.02, heads: 0.02}", "training.precision=fp32"]
-    train_recipe(str(folder / "recipe.yaml"), folder / "run", overrides=[*longer, *rates], console=Console(quiet=True))
+    recipe, home = load_recipe(str(folder / "recipe.yaml"), overrides=[*longer, *rates])
+    train_recipe(recipe, folder / "run", folder=home, console=Console(quiet=True))
     return folder / "run"
 
 

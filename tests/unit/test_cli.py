@@ -65,9 +65,10 @@ OPTIONS = {
         "output": ["--json"],
         "compare": ["--compare"],
         "errors": ["--errors"],
+        "device": ["--device"],
         "overrides": ["--set"],
     },
-    "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"]},
+    "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"], "device": ["--device"]},
     "inspect": {"run": []},
     "schema": {},
 }
@@ -122,16 +123,44 @@ def test_evaluate_shows_tables_and_writes_the_scores_of_training(seqmtl, tiny_ru
     assert (code, errors) == (0, "")
     for part in ("srl_f1_official", "end_to_end", "f1_strict", "chunk, label by label", "ARG0", "PROPN"):
         assert part in shown
-    written = scores_from_json(json.loads((tmp_path / "new" / "scores.json").read_text()))
+    written = json.loads((tmp_path / "new" / "scores.json").read_text())
+    assert (written["run"], written["split"], set(written["corpora"])) == (str(tiny_run), "test", {"toy"})
     trained = json.loads((tiny_run / "metrics.json").read_text())["test"]["toy"]
-    assert written == scores_from_json(trained)
+    assert scores_from_json(written["corpora"]["toy"]["scores"]) == scores_from_json(trained)
+
+
+def test_evaluate_shows_a_table_per_corpus(seqmtl, tiny, write_corpus, toy_rows, write_recipe, tmp_path):
+    rows = toy_rows(8)
+    tiny["corpora"] = {name: write_corpus(name, train=rows, test=rows[:3]) for name in ("one", "two")}
+    assert seqmtl("train", write_recipe(tiny), "--out", tmp_path / "run", "--set", "training.max_steps=1")[0] == 0
+    _, shown, _ = seqmtl("evaluate", tmp_path / "run", "--no-labels")
+    assert "one test" in shown
+    assert "two test" in shown
+    _, shown, _ = seqmtl("evaluate", tmp_path / "run", "--no-labels", "--corpus", "two")
+    assert "one test" not in shown
+    assert "two test" in shown
+
+
+def test_scores_that_cannot_be_written_are_refused_before_the_work(seqmtl, tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "scores.json", tmp_path):
+        code, shown, message = seqmtl("evaluate", tmp_path / "no run", "--json", path)
+        assert (code, shown) == (2, "")
+        assert "cannot be written" in message
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_device_that_is_not_there_is_refused(seqmtl, tiny_run, command):
+    code, shown, message = seqmtl(command, tiny_run, "--device", "gpu")
+    assert (code, shown) == (2, "")
+    assert "device 'gpu': " in message
 
 
 def test_evaluate_without_labels_and_on_another_split(seqmtl, tiny_run):
     code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--split", "dev", "--corpus", "toy")
     assert code == 0
     assert "label by label" not in shown
-    assert ", dev" in shown
+    assert "toy dev" in shown
 
 
 def test_evaluate_shows_the_first_sentences_with_a_mistake_beside_gold(seqmtl, tiny_run):
@@ -142,9 +171,13 @@ def test_evaluate_shows_the_first_sentences_with_a_mistake_beside_gold(seqmtl, t
     assert "gold" in shown
 
 
-def test_compare_shows_differences_with_p_values(seqmtl, tiny_run):
-    code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--compare", tiny_run)
+def test_compare_shows_and_writes_differences_with_p_values(seqmtl, tiny_run, tmp_path):
+    path = tmp_path / "scores.json"
+    code, shown, _ = seqmtl("evaluate", tiny_run, "--no-labels", "--compare", tiny_run, "--json", path)
     assert code == 0
+    written = json.loads(path.read_text())["corpora"]["toy"]["comparison"]
+    assert written["against"] == str(tiny_run)
+    assert {comparison["p_value"] for comparison in written["tasks"].values()} == {1.0}
     table = shown[shown.index("against") :]
     for column in ("Difference", "Low", "High", "p"):
         assert column in table

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def test_evaluate_prints_the_scores_of_training(script, tiny_run):
     code, shown, errors = script("evaluate", tiny_run)
     assert (code, errors) == (0, "")
     trained = scores_from_json(json.loads((tiny_run / "metrics.json").read_text())["test"]["toy"])
-    expected = [[task, score.main, f"{score.main_value:.4f}"] for task, score in trained.items()]
+    expected = [["toy", task, score.main, f"{score.main_value:.4f}"] for task, score in trained.items()]
     assert [line.split("\t") for line in shown.splitlines()] == expected
 
 
@@ -87,25 +88,52 @@ def test_push_to_hub_sends_the_model_and_what_it_reads_with(script, tiny_run, mo
 @pytest.mark.parametrize(("name", "more"), [("evaluate", []), ("predict", []), ("push_to_hub", ["me/tagger"])])
 def test_a_folder_that_is_no_run_is_one_line(script, tmp_path, name, more):
     code, shown, errors = script(name, tmp_path, *more)
-    assert code.startswith("error: ")
-    assert "not a checkpoint" in code
-    assert (shown, errors) == ("", "")
+    assert (code, shown) == (2, "")
+    assert re.fullmatch(r"error: .*not a checkpoint.*\n", errors)
+
+
+def test_train_refuses_a_bad_recipe_in_one_line_and_calls_a_run_after_its_recipe(
+    script, tiny, write_recipe, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code, shown, errors = script("train", "quickstrat")
+    assert (code, shown) == (2, "")
+    assert re.fullmatch(r"error: .*did you mean 'quickstart'.*\n", errors)
+    assert script("train", write_recipe(tiny), "--set", "training.max_steps=1")[0] == 0
+    assert (tmp_path / "runs" / "tiny" / "metrics.json").is_file()
+
+
+LAUNCH = [str(Path(sys.executable).parent / "accelerate"), "launch", "--cpu", "--num_processes", "2"]
+
+
+@pytest.mark.slow
+def test_the_quickstart_trains_on_two_processes_by_the_line_that_the_script_shows(tmp_path):
+    short = [
+        "--set",
+        "corpora.toy.sizes={train: 400, dev: 20, test: 20}",
+        "--set",
+        "training={epochs: 1, max_steps: 3}",
+        *(part for task in ("chunk", "ner", "srl") for part in ("--set", f"tasks.{task}.unseen_labels=allow")),
+    ]
+    line = "accelerate launch --cpu --num_processes 2 scripts/train.py quickstart"
+    assert line in (SCRIPTS / "train.py").read_text()
+    (tmp_path / "scripts").symlink_to(SCRIPTS)
+    done = subprocess.run(
+        [*LAUNCH[:1], *line.split()[1:], *short],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "quickstart" / "metrics.json").is_file()
 
 
 def launch(recipe, out, *arguments):
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", str(SCRIPTS / "train.py"), str(recipe)]
+    command = [*LAUNCH, str(SCRIPTS / "train.py"), str(recipe), "--out", str(out), *arguments]
     return subprocess.run(
-        [*command, "--out", str(out), *arguments],
+        command,
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -122,7 +150,7 @@ def test_two_processes_train_and_score_as_one_process_scores_their_checkpoint(ti
     assert not set("\r\x1b") & set(done.stdout)
     assert "Loading weights" not in done.stderr
     trained = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["toy"]
-    assert evaluate_checkpoint(tmp_path / "run").scores == scores_from_json(trained)
+    assert evaluate_checkpoint(tmp_path / "run")["toy"].scores == scores_from_json(trained)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 
 from seqmtl.data.mixture import BatchStream, Drawn, Mixture, Step
 from seqmtl.data.source import ListSource, Source, StreamSource
@@ -127,8 +127,8 @@ def test_rows_know_their_corpus():
 
 def test_a_report_says_what_was_drawn_and_what_was_asked_for():
     mix = mixture({"kind": "weights", "weights": {"big": 1, "small": 3}}, rows_per_epoch=50)
-    shares = {share.corpus: share for share in mix.report(0)}
     drawn = Counter(name for name, _ in mix.draw(0))
+    shares = {share.corpus: share for share in mix.report(0, drawn=drawn)}
     for name, asked in {"big": 0.25, "middle": 0.0, "small": 0.75}.items():
         assert shares[name].asked == pytest.approx(asked)
         assert shares[name].size == SIZES[name]
@@ -146,7 +146,12 @@ def test_a_weight_for_an_unknown_corpus_is_an_error_with_the_nearest_name():
 
 def test_weights_that_are_all_zero_are_an_error():
     with pytest.raises(ConfigError, match="every corpus has weight 0"):
-        mixture({"kind": "weights", "weights": {"big": 0}}).counts(0)
+        mixture({"kind": "weights", "weights": {"big": 0}})
+
+
+def test_fewer_rows_than_round_to_one_of_any_corpus_are_an_error():
+    with pytest.raises(ConfigError, match=r"rows_per_epoch: 1 among 3 corpora leaves none a whole row"):
+        mixture({"kind": "uniform"}, rows_per_epoch=1)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +184,8 @@ def test_streamed_and_listed_corpora_mix():
     sources = {"big": streamed()["big"], "small": listed()["small"]}
     mix = mixture({"kind": "weights", "weights": {"big": 2, "small": 1}}, sources=sources, rows_per_epoch=75)
     assert Counter(name for name, _ in mix.draw(0)) == {"big": 50, "small": 25}
-    assert [share.size for share in mix.report(0)] == [0, 25]
+    assert [share.size for share in mix.report(0, drawn={})] == [0, 25]
+    assert mix.streamed == ["big"]
 
 
 def test_counting_the_steps_of_all_epochs_first_changes_no_epoch_of_a_stream():
@@ -190,6 +196,24 @@ def test_counting_the_steps_of_all_epochs_first_changes_no_epoch_of_a_stream():
         return [ids(step.rows) for _ in range(3) for step in batches]
 
     assert take(counted=True) == take(counted=False)
+
+
+def test_counting_and_taking_the_steps_of_a_run_reads_a_stream_once():
+    read: list[str] = []
+
+    def generate():
+        for row in rows("big", 400):
+            read.append(row["id"])
+            yield row
+
+    source = StreamSource(IterableDataset.from_generator(generate))
+    assert len(source.head(50)) == 50
+    mix = mixture({"kind": "uniform"}, sources={"big": source}, rows_per_epoch=90, tokens_per_batch=200)
+    batches = stream(mix)
+    for epoch in range(3):
+        assert batches.steps(epoch) == len(list(batches))
+    assert read[:270] == [f"big-{number}" for number in range(270)]
+    assert len(read) == 270
 
 
 # Steps.

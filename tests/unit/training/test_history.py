@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 from seqmtl.training.history import CURVES, HISTORY, History
 
@@ -30,3 +32,10 @@ def test_curves_are_drawn_also_of_tasks_that_are_sometimes_absent_and_of_nothing
     history.add("dev", 40, {"scores": {"upos": 0.5}})
     assert history.plot() == tmp_path / CURVES
     assert (tmp_path / CURVES).read_bytes() != empty
+
+
+def test_the_backend_of_the_user_stays():
+    lines = ["import matplotlib", "matplotlib.use('pdf')", "import seqmtl.training.history"]
+    code = "; ".join([*lines, "print(matplotlib.get_backend().lower())"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "pdf"

@@ -1,3 +1,4 @@
+import copy
 import json
 import math
 from pathlib import Path
@@ -8,17 +9,18 @@ import torch
 from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from safetensors.torch import load_file
 
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import BatchStream, Mixture, Step
-from seqmtl.errors import TrainingError
+from seqmtl.errors import ConfigError, EncoderError, TrainingError
 from seqmtl.evaluation import TaskScore
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.training import TrainingSpec
-from seqmtl.training import train_recipe
-from seqmtl.training.loop import check_finite, labelled_words, mean_over_corpora, own_words, rest_absent_tasks
+from seqmtl.training import loop, progress, train_recipe
+from seqmtl.training.loop import check_finite, labelled_words, mean_over_corpora, rest_absent_tasks
 from seqmtl.training.optimisation import build_optimizer
 from seqmtl.training.setup import prepare
 
@@ -237,9 +239,15 @@ def test_a_streamed_corpus_trains(tiny, toy_rows, tmp_path, fit):
     }
     tiny["tasks"] = {"upos": tiny["tasks"]["upos"]}
     tiny["mixture"] |= {"rates": {"kind": "uniform"}, "rows_per_epoch": 15}
-    tiny["training"]["epochs"] = 3
+    with pytest.raises(ConfigError, match=r"training\.max_steps: corpus 's' is streamed"):
+        fit(tiny)
+    tiny["training"] |= {"epochs": 1, "max_steps": 7}
     weights, events = fit(tiny)
-    assert len(steps_of(events, "dev")) == 3
+    assert steps_of(events, "train") == [7]  # whatever the number of epochs
+    assert next(event for event in events if event["kind"] == "train")["lr"] == 0.0
+    drawn = [event["rows"]["s"] for event in events if event["kind"] == "mixture"]
+    assert len(drawn) > 1
+    assert drawn[0] == 15
     assert all(value.isfinite().all() for value in weights.values())
     losses = [event["losses"]["upos"] for event in events if event["kind"] == "train"]
     assert all(loss > 0 for loss in losses)
@@ -292,7 +300,7 @@ def test_a_bilstm_trains_on_difficult_sentences(tiny, write_corpus, toy_rows, fi
     assert all(value.isfinite().all() for value in weights.values())
 
 
-def test_words_are_counted_once_per_frame_and_shared_out_among_processes(tiny):
+def test_words_are_counted_once_per_frame_in_the_whole_step(tiny):
     made = ready(tiny)
     tasks = {task.name: task for task in made.tasks}
     drawn = [("toy", row) for row in made.train["toy"].rows[:5]]
@@ -300,8 +308,6 @@ def test_words_are_counted_once_per_frame_and_shared_out_among_processes(tiny):
     words = sum(len(row["tokens"]) for _, row in drawn)
     roles = sum(len(row["tokens"]) * len(row["srl_frames"]) for _, row in drawn)
     assert whole == {"upos": words, "chunk": words, "ner": words, "predicate": words, "srl": roles}
-    parts = [own_words(tasks, Step(drawn, micro_batches)) for micro_batches in ([drawn[:2], drawn[2:3]], [drawn[3:]])]
-    assert {task: parts[0][task] + parts[1][task] for task in tasks} == whole
 
 
 @settings(max_examples=20)
@@ -311,3 +317,77 @@ def test_the_mean_over_corpora_is_over_those_that_carry_the_task(values):
     scores["other"] = {"ner": TaskScore("f1", {"f1": 0.25}, {})}
     found = mean_over_corpora(scores)
     assert found == {"upos": pytest.approx(sum(values.values()) / len(values)), "ner": 0.25}
+
+
+def test_the_history_says_what_was_mixed_and_where_the_stream_stands(tiny, write_corpus, toy_rows, fit):
+    rows = toy_rows(24)
+    two_corpora(tiny, write_corpus, rows)
+    tiny["corpora"]["names"]["splits"]["dev"] = "train.jsonl"
+    tiny["mixture"] = {"max_sentences": 5}
+    tiny["training"] |= {"epochs": 3, "max_steps": 7}  # two epochs of 24 rows, five by five at most, and two steps
+    _, events = fit(tiny)
+    mixed = [event for event in events if event["kind"] == "mixture"]
+    words = {"upos": sum(len(row["tokens"]) for row in rows[:12]), "ner": sum(len(row["tokens"]) for row in rows[12:])}
+    assert mixed[0]["rows"] == {"parts": 12, "names": 12}
+    assert mixed[0]["asked"] == {"parts": 0.5, "names": 0.5}
+    assert mixed[0]["words"] == words
+    dev = [event for event in events if event["kind"] == "dev"]
+    assert [event["step"] for event in mixed] == [event["step"] for event in dev]
+    assert dev[0]["stream"] == {"epoch": 1, "step": 0}
+    last = dev[-1]["stream"]
+    assert last["step"] == 7 - dev[-2]["step"]
+    assert 0 < sum(mixed[-1]["rows"].values()) <= 5 * last["step"]  # what was taken, not what the epoch holds
+
+
+def test_a_bar_counts_the_steps_of_its_own_epoch(tiny, tmp_path, monkeypatch):
+    bars = []
+
+    def watch(console, title, *, total):
+        bars.append((title, total))
+        return progress.watch(console, title, total=total)
+
+    monkeypatch.setattr(loop, "watch", watch)
+    tiny["training"]["epochs"] = 2
+    train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=Console(quiet=True))
+    events = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    first, second = steps_of(events, "dev")
+    found = [bar for bar in bars if bar[0].startswith("epoch")]
+    assert found == [("epoch 1/2", first), ("epoch 2/2", second - first)]
+
+
+def test_another_run_in_the_folder_leaves_nothing_of_the_first(tiny, tiny_encoder, fit, tmp_path):
+    bilstm = copy.deepcopy(tiny["encoder"])
+    tiny["encoder"] = {"kind": "transformer", "pretrained": str(tiny_encoder), "overlap": 8}
+    tiny["training"] |= {"max_steps": 1, "save_best_per_task": True}
+    fit(tiny)
+    (tmp_path / "run" / "scores-dev.json").write_text("{}")
+    tiny["encoder"] = bilstm
+    tiny["training"]["save_best_per_task"] = False
+    fit(tiny)
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {
+        "config.json",
+        "history.jsonl",
+        "metrics.json",
+        "model.safetensors",
+        "recipe.yaml",
+        "training.png",
+        "vocabulary.json",
+    }
+
+
+def test_a_recipe_that_cannot_train_leaves_a_former_run_alone(tiny, fit, tmp_path, monkeypatch):
+    tiny["training"]["max_steps"] = 1
+    fit(tiny)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    bad = copy.deepcopy(tiny)
+    bad["mixture"]["rates"] = {"kind": "weights", "weights": {"toyy": 1.0}}
+    with pytest.raises(ConfigError, match=r"mixture\.rates\.weights"):
+        fit(bad)
+
+    def unknown_family(model, spec):
+        raise EncoderError("no layers")
+
+    monkeypatch.setattr(loop, "build_optimizer", unknown_family)
+    with pytest.raises(EncoderError):
+        fit(tiny)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before

@@ -6,6 +6,10 @@ from seqmtl.objectives.losses import Losses
 from seqmtl.training.losses import RunningLosses
 
 
+def alone(tensor):
+    return tensor
+
+
 def losses(**totals):
     found = {task: HeadLoss(torch.tensor(total), torch.tensor(1.0)) for task, total in totals.items()}
     return Losses(found, {})
@@ -18,17 +22,25 @@ def test_means_are_per_word_over_decoders_and_micro_batches():
     running.count({"a": 4, "b": 1})
     running.add(losses(a=[1.0, 1.0], b=[0.0]))
     running.count({"a": 1, "b": 0})
-    assert running.take() == {"a": pytest.approx(7 / 5), "b": pytest.approx(3.0)}
+    assert running.take(sum_processes=alone) == {"a": pytest.approx(7 / 5), "b": pytest.approx(3.0)}
+
+
+def test_losses_of_other_processes_are_added():
+    running = RunningLosses(["a", "b"], torch.device("cpu"))
+    running.add(losses(a=[6.0], b=[0.0]))
+    running.count({"a": 8, "b": 2})  # of the whole step
+    other = torch.tensor([10.0, 3.0])
+    assert running.take(sum_processes=lambda mine: mine + other) == {"a": 2.0, "b": 1.5}
 
 
 def test_taking_starts_again_and_leaves_out_tasks_without_words():
     running = RunningLosses(["a", "b"], torch.device("cpu"))
     running.add(losses(a=[1.0], b=[1.0]))
     running.count({"a": 1, "b": 1})
-    running.take()
+    running.take(sum_processes=alone)
     running.add(losses(a=[5.0], b=[0.0]))
     running.count({"a": 2, "b": 0})
-    assert running.take() == {"a": 2.5}
+    assert running.take(sum_processes=alone) == {"a": 2.5}
 
 
 def test_losses_hold_no_graph():

@@ -8,7 +8,7 @@ from seqmtl.training.report import mixture_table
 
 def shown(shares):
     stream = io.StringIO()
-    Console(file=stream, width=100).print(mixture_table(shares, title="epoch 1 draws"))
+    Console(file=stream, width=100).print(mixture_table(shares, words={"upos": 1234, "[x]": 0}, title="epoch 1 draws"))
     return stream.getvalue()
 
 
@@ -18,6 +18,7 @@ def test_what_was_drawn_stands_beside_what_was_asked_for():
     assert "[b]" in text  # a name is no markup
     assert "stream" in text
     assert text.count("50.0%") == 2
+    assert "labelled words: upos 1,234, [x] 0" in text
 
 
 def test_nothing_drawn_is_no_division_by_zero():

@@ -63,12 +63,12 @@ def test_a_saved_transformer_run_carries_its_tokenizer(tiny, tiny_encoder, tmp_p
     tiny["training"]["max_steps"] = 2
     train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=quiet)
     assert {"tokenizer.json", "tokenizer_config.json"} <= {file.name for file in (tmp_path / "run").iterdir()}
-    found = evaluate_checkpoint(tmp_path / "run")
+    found = evaluate_checkpoint(tmp_path / "run")["toy"]
     assert found.scores == saved_test_scores(tmp_path / "run")
 
 
 def test_evaluation_gives_the_scores_that_training_wrote(tiny_run):
-    assert evaluate_checkpoint(tiny_run).scores == saved_test_scores(tiny_run)
+    assert evaluate_checkpoint(tiny_run)["toy"].scores == saved_test_scores(tiny_run)
 
 
 def test_a_moved_run_is_evaluated_all_the_same(tiny, write_corpus, toy_rows, tmp_path, quiet, monkeypatch):
@@ -81,10 +81,10 @@ def test_a_moved_run_is_evaluated_all_the_same(tiny, write_corpus, toy_rows, tmp
     moved.parent.mkdir()
     shutil.move(tmp_path / "run", moved)
     monkeypatch.chdir(moved.parent)
-    before = evaluate_checkpoint(moved)
+    before = evaluate_checkpoint(moved)["c"]
     assert before.scores == saved_test_scores(moved, "c")
     shutil.move(tmp_path / "c", tmp_path / "new place")
-    found = evaluate_checkpoint("moved", overrides=[f"corpora.c.path={tmp_path / 'new place'}"])
+    found = evaluate_checkpoint("moved", overrides=[f"corpora.c.path={tmp_path / 'new place'}"])["c"]
     assert found.scores == before.scores
 
 
@@ -94,7 +94,41 @@ def test_other_corpora_of_the_recipe_need_not_be_there(tiny, write_corpus, toy_r
     tiny["training"]["max_steps"] = 1
     train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=quiet)
     shutil.rmtree(tmp_path / "b")
-    assert set(evaluate_checkpoint(tmp_path / "run", split="dev").scores) == set(tiny["tasks"])
+    found = evaluate_checkpoint(tmp_path / "run", split="dev")
+    assert set(found) == {"a"}
+    assert set(found["a"].scores) == set(tiny["tasks"])
+
+
+def test_all_corpora_that_have_the_split_and_a_layer_are_scored_unless_the_recipe_names_some(
+    tiny, write_corpus, toy_rows, tmp_path, quiet
+):
+    rows = toy_rows(12)
+    bare = [{"id": row["id"], "tokens": row["tokens"]} for row in rows]
+    tiny["corpora"] = {
+        "a": write_corpus("a", train=rows, dev=rows),
+        "b": write_corpus("b", train=rows, dev=rows[:4]),
+        "c": write_corpus("c", train=rows),
+        "bare": write_corpus("bare", dev=bare),
+    }
+    tiny["training"]["max_steps"] = 1
+    train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=quiet)
+    found = evaluate_checkpoint(tmp_path / "run", split="dev")
+    assert {name: (len(evaluation.rows), evaluation.corpus) for name, evaluation in found.items()} == {
+        "a": (12, "a"),
+        "b": (4, "b"),
+    }
+    assert set(evaluate_checkpoint(tmp_path / "run", split="dev", overrides=["evaluate_on=[b]"])) == {"b"}
+    assert set(evaluate_checkpoint(tmp_path / "run", split="dev", corpus="a", overrides=["evaluate_on=[b]"])) == {"a"}
+    with pytest.raises(ConfigError, match=r"'dev' has nothing to score.*upos"):
+        evaluate_checkpoint(tmp_path / "run", split="dev", corpus="bare")
+    with pytest.raises(ConfigError, match=r"no split 'test'"):
+        evaluate_checkpoint(tmp_path / "run")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(tiny_run, device):
+    with pytest.raises(ConfigError, match=rf"device '{device}': .*; use cpu"):
+        evaluate_checkpoint(tiny_run, device=device)
 
 
 def test_an_unknown_corpus_or_split_is_named_with_the_nearest(tiny_run):
@@ -127,15 +161,15 @@ def test_a_missing_tracker_is_an_error_and_not_silence():
 
 
 def test_a_run_against_itself_has_no_difference(tiny_run):
-    found = evaluate_checkpoint(tiny_run)
+    found = evaluate_checkpoint(tiny_run)["toy"]
     table = compare_evaluations(found, found)
     assert set(table) == set(found.scores)
     assert all(comparison.delta == 0 and comparison.p_value == 1 for comparison in table.values())
 
 
 def test_runs_on_different_sentences_are_not_compared(tiny_run):
-    ours = evaluate_checkpoint(tiny_run)
-    theirs = evaluate_checkpoint(tiny_run, split="dev")
+    ours = evaluate_checkpoint(tiny_run)["toy"]
+    theirs = evaluate_checkpoint(tiny_run, split="dev")["toy"]
     with pytest.raises(ConfigError, match=r"different sentences \(16 and 16\)"):
         compare_evaluations(ours, theirs)
 
@@ -165,5 +199,5 @@ def test_tables_of_draws_dev_and_test_are_printed(tiny, tmp_path):
     tiny["training"]["max_steps"] = 1
     shown = io.StringIO()
     train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=Console(width=100, file=shown))
-    for part in ("epoch 1 draws", "toy dev, epoch 1", "toy test", "srl_f1_official"):
+    for part in ("epoch 1 drew", "toy dev, epoch 1", "toy test", "srl_f1_official"):
         assert part in shown.getvalue()

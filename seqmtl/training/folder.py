@@ -1,0 +1,48 @@
+"""The run folder, before a run."""
+
+import shutil
+from pathlib import Path
+
+from seqmtl.errors import ConfigError
+from seqmtl.training.history import HISTORY
+
+BEST = "best"  # holds a checkpoint per task
+# What a run writes; nothing else in its folder is ever removed.
+OURS = (
+    HISTORY,
+    "added_tokens.json",
+    "chat_template.jinja",
+    "config.json",
+    "metrics.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "recipe.yaml",
+    "scores-*.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.png",
+    "vocabulary.json",
+)
+
+
+def make_folder(out: Path) -> None:
+    """Make the run folder.
+
+    Raises:
+        ConfigError: when it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be the run folder: {error.strerror}; choose another one") from None
+
+
+def clear_folder(out: Path) -> None:
+    """Remove what a former run left in ``out``; a folder without a history was none, and stays as it is."""
+    if not (out / HISTORY).exists():
+        return
+    shutil.rmtree(out / BEST, ignore_errors=True)
+    for pattern in OURS:
+        for file in out.glob(pattern):
+            file.unlink()

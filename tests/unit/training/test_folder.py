@@ -1,0 +1,48 @@
+import pytest
+
+from seqmtl.errors import ConfigError
+from seqmtl.training.folder import clear_folder, make_folder
+
+STALE = [
+    "best/ner/config.json",
+    "config.json",
+    "history.jsonl",
+    "metrics.json",
+    "model-00001-of-00002.safetensors",
+    "model.safetensors",
+    "recipe.yaml",
+    "scores-dev.json",
+    "tokenizer.json",
+    "vocabulary.json",
+]
+KEPT = ["notes.txt", "other/config.json", "tiny/events.out.tfevents.1"]
+
+
+def fill(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+
+
+def files(folder):
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_former_run_goes_and_nothing_else(tmp_path):
+    fill(tmp_path, STALE + KEPT)
+    clear_folder(tmp_path)
+    assert files(tmp_path) == KEPT
+    assert not (tmp_path / "best").exists()
+
+
+def test_a_folder_that_was_no_run_stays_as_it_is(tmp_path):
+    names = sorted({*STALE, *KEPT} - {"history.jsonl"})
+    fill(tmp_path, names)
+    clear_folder(tmp_path)
+    assert files(tmp_path) == names
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be the run folder"):
+        make_folder(tmp_path / "file" / "run")
