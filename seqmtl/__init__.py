@@ -17,12 +17,21 @@ Training in Python is two steps, a recipe and a run of it:
     from seqmtl import load_recipe, train_recipe
     recipe, folder = load_recipe("quickstart", overrides=["training.epochs=2"])
     train_recipe(recipe, "runs/quickstart", folder=folder)  # relative paths of the recipe count from its folder
+
+A live ``datasets.Dataset`` is a corpus, too, without an entry in the recipe:
+
+    from seqmtl import Corpus, rows_from_dataset
+    from seqmtl.training.setup import prepare
+    rows = rows_from_dataset(live, columns={"tokens": "words", "ner_tags": "ner"}, schemes={"ner_tags": "auto"})
+    mine = Corpus("mine", {"train": rows}, layers=("ner_tags",))
+    prepared = prepare(recipe, folder=folder, datasets={"mine": mine})  # for seqmtl.training.loop.train
 """
 
 from transformers import AutoConfig, AutoModel
 
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.configuration import SeqMTLConfig
+from seqmtl.data.corpus import Corpus, rows_from_dataset
 from seqmtl.documents import Document
 from seqmtl.errors import CheckpointError, ConfigError, DataError, EncoderError, LabelError, SeqMTLError, TrainingError
 from seqmtl.evaluation import TaskScore
@@ -39,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
     "ConfigError",
+    "Corpus",
     "DataError",
     "Document",
     "EncoderError",
@@ -53,5 +63,6 @@ __all__ = [
     "evaluate_checkpoint",
     "load_checkpoint",
     "load_recipe",
+    "rows_from_dataset",
     "train_recipe",
 ]
