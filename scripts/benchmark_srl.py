@@ -3,10 +3,10 @@
     python scripts/benchmark_srl.py
     python scripts/benchmark_srl.py --quick --check
 
-Both sides label the same gold predicates of the same sentences with MiniLM, in length-sorted batches of one token budget,
-Viterbi included; weights are random above the encoder, which does not change the time. "same head": the other side
-encodes a copy of the sentence for every predicate and labels it with our head. "linear head": it labels the copies with a
-single linear layer, as AllenNLP's ``srl_bert`` does, so that only the encoder's passes stand against us.
+Both sides label the same gold predicates of the same sentences with MiniLM, in length-sorted batches of one token
+budget, Viterbi included; weights are random above the encoder, which does not change the time. "same head": the other
+side encodes a copy of the sentence for every predicate and labels it with our head. "linear head": it labels the copies
+with a single linear layer, as AllenNLP's ``srl_bert`` does, so that only the encoder's passes stand against us.
 """
 
 import sys

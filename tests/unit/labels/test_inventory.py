@@ -37,7 +37,8 @@ def test_a_given_order_is_kept_and_survives_json() -> None:
 
 def test_membership_and_length() -> None:
     inventory = LabelInventory.of([["O", "B-X"]])
-    assert "B-X" in inventory and "I-X" not in inventory
+    assert "B-X" in inventory
+    assert "I-X" not in inventory
     assert len(inventory) == 2
     assert len(LabelInventory.of([])) == 0
 
