@@ -3,10 +3,10 @@
     python scripts/benchmark_training.py
     python scripts/benchmark_training.py --quick --check
 
-The recipe is ``ewt_hard``: five heads on MiniLM. All six models take a full step (forward, backward, clipping, AdamW) on
-the same batches in turn. The bar: a joint epoch costs at most 1.35 times that of the slowest single task, so the ratio
-slowest / joint is at least 0.74; "all tasks" is the sum over single tasks, what training them one by one would cost.
-Every figure is a median over the steps after the first two.
+The recipe is ``ewt_hard``: five heads on MiniLM. All six models take a full step (forward, backward, clipping, AdamW)
+on the same batches in turn. The bar: a joint epoch costs at most 1.35 times that of the slowest single task, so the
+ratio slowest / joint is at least 0.74; "all tasks" is the sum over single tasks, what training them one by one would
+cost. Every figure is a median over the steps after the first two.
 """
 
 import sys

@@ -4,8 +4,8 @@
     python scripts/reproduce_ewt.py --rows 0 --seeds 1             # the full training set
     python scripts/reproduce_ewt.py --split dev                    # while choosing hyper-parameters: dev only
 
-Each run is a folder under ``--out``; a run of the same recipe that is finished is not trained again. Words per second are
-those of its last training epoch, and of tagging all layers of the test sentences in one go.
+Each run is a folder under ``--out``; a run of the same recipe that is finished is not trained again. Words per second
+are those of its last training epoch, and of tagging all layers of the test sentences in one go.
 """
 
 import argparse
