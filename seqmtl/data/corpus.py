@@ -261,9 +261,10 @@ def _row(
 
 def _schemes(
     spec: CommonCorpus, layers: Sequence[str], spans: Collection[str], *, undeclared: SchemeName
-) -> Mapping[str, SchemeName]:
+) -> dict[str, SchemeName]:
     """The scheme of every span layer that the corpus has."""
-    return {layer: undeclared for layer in layers if layer in spans} | spec.schemes
+    schemes: dict[str, SchemeName] = {layer: undeclared for layer in layers if layer in spans}
+    return schemes | spec.schemes
 
 
 def _require_layers(spec: CommonCorpus, layers: Sequence[str], name: str) -> None:
