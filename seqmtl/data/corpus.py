@@ -264,7 +264,8 @@ def _schemes(
 ) -> dict[str, SchemeName]:
     """The scheme of every span layer that the corpus has."""
     schemes: dict[str, SchemeName] = {layer: undeclared for layer in layers if layer in spans}
-    return schemes | spec.schemes
+    schemes.update(spec.schemes)
+    return schemes
 
 
 def _require_layers(spec: CommonCorpus, layers: Sequence[str], name: str) -> None:

@@ -144,6 +144,7 @@ def launch(recipe, out, *arguments):
 @pytest.mark.slow
 def test_two_processes_train_and_score_as_one_process_scores_their_checkpoint(tiny, write_recipe, tmp_path):
     tiny["corpora"]["toy"]["sizes"]["test"] = 300  # enough for each process to score a batch
+    tiny["tasks"]["upos"]["unseen_labels"] = "allow"
     done = launch(write_recipe(tiny), tmp_path / "run", "--set", "training.epochs=2")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("toy test") == 1  # one process speaks
