@@ -1,6 +1,7 @@
 """Train ``ewt_hard`` on EWT several times and report the mean test scores.
 
-    python scripts/reproduce_ewt.py                                # first 4,000 train rows, 3 epochs, seeds 1 2 3
+    python scripts/reproduce_ewt.py                                # first 4,000 train rows, 3 epochs, seeds 1 2 3,
+                                                                   # batches of about 32 sentences
     python scripts/reproduce_ewt.py --rows 0 --seeds 1             # the full training set
     python scripts/reproduce_ewt.py --split dev                    # while choosing hyper-parameters: dev only
 
@@ -23,6 +24,7 @@ from seqmtl import ConfigError, SeqMTLError, evaluate_checkpoint, load_recipe, t
 from seqmtl.checkpoints import METRICS, load_recipe_of
 from seqmtl.training.setup import resolved
 
+PROTOCOL_TOKENS = 724  # about 32 sentences of EWT
 SHOWN = {"upos": "accuracy", "chunk": "f1", "ner": "f1", "srl": "srl_f1_official", "predicate": "f1"}
 
 
@@ -32,8 +34,8 @@ def one_run(recipe: str, out: Path, *, rows: int, seed: int, split: str, overrid
     Raises:
         ConfigError: when ``out`` holds a finished run of another recipe.
     """
-    limit = [f"corpora.ewt.limit={{train: {rows}}}"] if rows else []
-    spec, folder = load_recipe(recipe, overrides=[*limit, f"training.seed={seed}", *overrides])
+    protocol = [f"corpora.ewt.limit={{train: {rows}}}", f"mixture.tokens_per_batch={PROTOCOL_TOKENS}"] if rows else []
+    spec, folder = load_recipe(recipe, overrides=[*protocol, f"training.seed={seed}", *overrides])
     spec = resolved(spec, folder=folder)
     if not (out / METRICS).exists():
         train_recipe(spec, out, console=Console())
@@ -61,8 +63,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce_ewt"))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(arguments.threads)
     name = f"{arguments.recipe}-{arguments.rows or 'all'}"
     runs = [
         one_run(
