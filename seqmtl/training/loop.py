@@ -160,6 +160,7 @@ def train(
         save_metrics(
             out,
             {
+                "processes": accelerator.num_processes,
                 "best_epoch": selection.best_epoch,
                 "best_epoch_per_task": {task: number for task, (_, number) in selection.best_per_task.items()},
                 "test": {corpus: scores_to_json(by_task) for corpus, by_task in test.items()},

@@ -53,7 +53,11 @@ def train_recipe(
     check_trackers(spec.trackers)
     make_folder(Path(out))
     accelerator = Accelerator(
-        mixed_precision=_precision(spec.precision), log_with=list(spec.trackers) or None, project_dir=str(out)
+        # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.
+        cpu=not torch.accelerator.is_available(),
+        mixed_precision=_precision(spec.precision),
+        log_with=list(spec.trackers) or None,
+        project_dir=str(out),
     )
     quiet = not accelerator.is_main_process
     prepared = prepare(recipe, folder=folder or Path())

@@ -103,11 +103,13 @@ def test_train_refuses_a_bad_recipe_in_one_line_and_calls_a_run_after_its_recipe
     assert (tmp_path / "runs" / "tiny" / "metrics.json").is_file()
 
 
-LAUNCH = [str(Path(sys.executable).parent / "accelerate"), "launch", "--cpu", "--num_processes", "2"]
+ACCELERATE = str(Path(sys.executable).parent / "accelerate")
+# `accelerate launch --cpu --num_processes 2` of accelerate 1.15 starts one process; torchrun starts two.
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
 @pytest.mark.slow
-def test_the_quickstart_trains_on_two_processes_by_the_line_that_the_script_shows(tmp_path):
+def test_the_quickstart_trains_by_the_accelerate_line_that_the_script_shows(tmp_path):
     short = [
         "--set",
         "corpora.toy.sizes={train: 400, dev: 20, test: 20}",
@@ -119,7 +121,7 @@ def test_the_quickstart_trains_on_two_processes_by_the_line_that_the_script_show
     assert line in (SCRIPTS / "train.py").read_text()
     (tmp_path / "scripts").symlink_to(SCRIPTS)
     done = subprocess.run(
-        [*LAUNCH[:1], *line.split()[1:], *short],
+        [ACCELERATE, *line.split()[1:], *short],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -150,7 +152,9 @@ def test_two_processes_train_and_score_as_one_process_scores_their_checkpoint(ti
     assert done.stdout.count("toy test") == 1  # one process speaks
     assert not set("\r\x1b") & set(done.stdout)
     assert "Loading weights" not in done.stderr
-    trained = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]["toy"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["processes"] == 2
+    trained = metrics["test"]["toy"]
     assert evaluate_checkpoint(tmp_path / "run")["toy"].scores == scores_from_json(trained)
 
 
@@ -171,4 +175,5 @@ def test_two_processes_train_corpora_with_disjoint_layers(tiny, write_corpus, to
     done = launch(write_recipe(tiny), tmp_path / "run", "--set", "training.epochs=2")
     assert done.returncode == 0, done.stderr
     assert "unused" not in done.stderr
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["processes"] == 2
     assert (tmp_path / "run" / "model.safetensors").is_file()

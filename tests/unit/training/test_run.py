@@ -37,7 +37,7 @@ def saved_test_scores(run, corpus="toy"):
 def test_a_run_folder_holds_everything(tiny_run):
     assert {file.name for file in tiny_run.iterdir()} == FILES
     metrics = json.loads((tiny_run / "metrics.json").read_text())
-    assert set(metrics) == {"best_epoch", "best_epoch_per_task", "test"}
+    assert set(metrics) == {"best_epoch", "best_epoch_per_task", "processes", "test"}
     assert set(metrics["best_epoch_per_task"]) == set(metrics["test"]["toy"])
     events = [json.loads(line) for line in (tiny_run / "history.jsonl").read_text().splitlines()]
     assert [event["epoch"] for event in events if event["kind"] == "dev"] == [6, 12]
