@@ -4,8 +4,8 @@ python scripts/train.py quickstart --out runs/mine --set training.epochs=2
 accelerate launch --cpu --num_processes 2 scripts/train.py quickstart
 torchrun --nproc_per_node 2 scripts/train.py quickstart
 
-Without a GPU, ``accelerate launch`` of accelerate 1.15 starts one process, whatever --num_processes says; torchrun starts
-them all. With GPUs both do.
+Without a GPU, ``accelerate launch`` of accelerate 1.15 starts one process, whatever --num_processes says; torchrun
+starts them all. With GPUs both do.
 """
 
 import sys
