@@ -9,7 +9,7 @@ Two index spaces, two vocabularies: ``word_*`` and ``piece_*``. Masks are bool, 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -118,6 +118,19 @@ class WordStates:
 
 
 @dataclass(frozen=True)
+class BlockCall:
+    """What a pretrained transformer hands to one of its blocks beside the hidden states: masks, positions.
+
+    Attributes:
+        arguments: positional.
+        options: by name.
+    """
+
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class PieceStates:
     """Hidden states of pieces, which whoever needs words pools: a scheme that shares between pieces pools last.
 
@@ -126,12 +139,14 @@ class PieceStates:
         pieces: where the pieces stand.
         mask: True at real words, ``[B, T]``.
         pool: states of pieces ``[W, P, D]`` to states of words ``[B, T, D]``.
+        calls: one for each block that the encoder leaves to the towers, lowest first.
     """
 
     states: Tensor
     pieces: PieceInputs
     mask: Tensor
     pool: Callable[[Tensor], Tensor]
+    calls: tuple[BlockCall, ...] = ()
 
     def words(self) -> WordStates:
         """The pooled states."""
@@ -153,6 +168,10 @@ class TokenTargets(Movable):
     rows: Tensor
     labels: Tensor
 
+    def sentences(self, batch: int) -> Tensor:
+        """Which of the ``batch`` sentences carry the layer, bool ``[B]``."""
+        return self.rows.new_zeros(batch, dtype=torch.bool).index_fill(0, self.rows, True)
+
 
 @dataclass(frozen=True)
 class FrameTargets(Movable):
@@ -165,6 +184,10 @@ class FrameTargets(Movable):
 
     predicates: Tensor
     labels: Tensor
+
+    def sentences(self, batch: int) -> Tensor:
+        """Which of the ``batch`` sentences have a predicate, bool ``[B]``."""
+        return self.predicates.new_zeros(batch, dtype=torch.bool).index_fill(0, self.predicates[:, 0], True)
 
 
 Targets = TokenTargets | FrameTargets

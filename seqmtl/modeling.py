@@ -3,7 +3,7 @@
 K decoders, B sentences, T words, H features, L labels, N predicates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,16 +15,24 @@ from seqmtl.batch import Inputs, Targets
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_config
+from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.build import InventorySizes, build_encoder
+from seqmtl.encoders.cut import cut, taps
 from seqmtl.encoders.transformer import TransformerEncoder
-from seqmtl.errors import CheckpointError
+from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
 from seqmtl.objectives.losses import Losses
+from seqmtl.sharing.base import Request
 from seqmtl.sharing.build import build_sharing
+from seqmtl.sharing.cross_stitch import CrossStitch
+from seqmtl.sharing.pruning import Pruning
+from seqmtl.sharing.sluice import Sluice
+from seqmtl.sharing.towers.build import Ground
+from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
-from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
+from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
 
 
 @dataclass(frozen=True)
@@ -63,9 +71,8 @@ class SeqMTLModel(PreTrainedModel):
         backbone = config.backbone_config
         self.tasks: dict[str, Task] = {task.name: task for task in config.task_list}
         self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
-        self.sharing = build_sharing(
-            config.sharing_spec, in_features=self.encoder.out_features, tasks=tuple(self.tasks)
-        )
+        ground = lay_ground(self.encoder, config.sharing_spec)
+        self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=tuple(self.tasks))
         self.heads = nn.ModuleDict(
             {
                 task.name: build_head(
@@ -115,15 +122,37 @@ class SeqMTLModel(PreTrainedModel):
             assert isinstance(model.encoder, TransformerEncoder)
             # Built from the configuration first, then given the loaded encoder: transformers loses the attention
             # implementation of a live encoder that is passed together with its own configuration.
-            model.encoder.model.load_state_dict(
-                load_backbone(encoder.pretrained, revision=encoder.revision).state_dict()
-            )
+            pretrained = load_backbone(encoder.pretrained, revision=encoder.revision)
+            towers = [module for module in model.sharing.modules() if isinstance(module, TransformerTower)]
+            if towers:
+                top = cut(pretrained, layers=len(taps(model.encoder.model)))
+                for tower in towers:
+                    tower.load_pretrained(top)
+            model.encoder.model.load_state_dict(pretrained.state_dict())
             model.prepare_for_training(encoder)
         return model
 
-    def task_parameters(self, task: str) -> list[nn.Parameter]:
-        """The parameters that only ``task`` uses: its head, and what the sharing scheme keeps for it."""
-        return [*self.heads[task].parameters(), *self.sharing.task_parameters(task)]
+    def resting_parameters(self, present: Collection[str]) -> list[nn.Parameter]:
+        """The parameters on which no loss of the tasks ``present`` depends: heads, and what sharing keeps apart."""
+        heads = [p for task, head in self.heads.items() if task not in present for p in head.parameters()]
+        serving = {id(p) for p in self.sharing.serving(present)}
+        return [*heads, *(p for p in self.sharing.parameters() if id(p) not in serving)]
+
+    def prune_sharing(self, threshold: float) -> Pruning:
+        """Remove the alphas whose magnitude is below ``threshold``, and the layers of towers that no task then reaches.
+
+        The model saves and loads as it then is. How its scores change is for ``seqmtl prune`` to say, which has data.
+
+        Raises:
+            ConfigError: when the scheme has no alphas, or a task would have nothing left to read.
+        """
+        spec = self.config.sharing_spec
+        if not isinstance(self.sharing, CrossStitch | Sluice):
+            raise ConfigError(f"prune: sharing of kind {spec.kind!r} has no alphas; cross_stitch and sluice have")
+        pruning = self.sharing.prune(threshold)
+        pruned = spec.model_copy(update={"connections": pruning.connections})
+        self.config.sharing = pruned.model_dump(mode="json")
+        return pruning
 
     def prepare_for_training(self, encoder: TransformerEncoderSpec) -> None:
         """Freeze lower blocks and switch on gradient checkpointing as the spec asks."""
@@ -131,15 +160,19 @@ class SeqMTLModel(PreTrainedModel):
         if encoder.trainable_layers is not None:
             freeze_below(self.encoder.model, trainable_layers=encoder.trainable_layers)
         if encoder.gradient_checkpointing:
-            self.encoder.model.activation_checkpointing_enable()
+            self.activation_checkpointing_enable()  # the blocks of towers, too
 
     def forward(self, inputs: Inputs, targets: Mapping[str, Targets]) -> Losses:
         """The losses of the tasks in ``targets``; each task sees the rows that carry its layer.
 
         One encoder pass serves every task. A task without a row in the batch costs 0, with its parameters in the graph.
         """
-        states = self.encoder(inputs)
-        shared = self.sharing(states, tuple(targets))
+        request = Request(
+            tasks=tuple(targets),
+            rows={task: target.sentences(len(inputs.word_mask)) for task, target in targets.items()},
+            read=self.label_probabilities,
+        )
+        shared = self.sharing(self.encoder(inputs), request)
         losses = {
             task: self.heads[task](shared.features[task], inputs.word_mask, target) for task, target in targets.items()
         }
@@ -147,7 +180,21 @@ class SeqMTLModel(PreTrainedModel):
 
     def features(self, inputs: Inputs, tasks: Sequence[str]) -> Mapping[str, Tensor]:
         """The features ``[B, T, H]`` that the heads of ``tasks`` read, from one encoder pass."""
-        return self.sharing(self.encoder(inputs), tuple(tasks)).features
+        request = Request(tuple(tasks), read=self.label_probabilities)
+        return self.sharing(self.encoder(inputs), request).features
+
+    def label_probabilities(self, task: str, features: Tensor) -> Tensor:
+        """How the head of a task that labels words reads features ``[B, T, H]``: ``[B, T, L]``.
+
+        Of K decoders the mean; of a CRF the softmax of its unary scores.
+
+        Raises:
+            KeyError: when the task's head does not label words.
+        """
+        head = self.heads[task]
+        if not isinstance(head, TokenHead):
+            raise KeyError(task)
+        return head.scores(features).softmax(dim=-1).mean(dim=0)
 
     def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
         """The best labels of a token-level task from its features.
@@ -200,6 +247,20 @@ class SeqMTLModel(PreTrainedModel):
         reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
         if self._constructed and reset is not None:
             reset()
+
+
+def lay_ground(encoder: Encoder, sharing: SharingSpec) -> Ground:
+    """What towers stand on: the top blocks of the encoder are taken out of it when they ask for them.
+
+    Raises:
+        ConfigError: when the encoder has no such blocks, or towers ask for different numbers of them.
+    """
+    asked = {tower.layers for _, tower in transformer_towers(sharing)}
+    if not asked or not isinstance(encoder, TransformerEncoder):
+        return Ground(encoder.out_features)
+    if len(asked) > 1:
+        raise ConfigError(f"sharing: all towers of transformer blocks begin at one block; got layers {sorted(asked)}")
+    return Ground(encoder.out_features, encoder.cut(asked.pop()))
 
 
 def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:

@@ -12,6 +12,9 @@ from transformers import PreTrainedModel
 from seqmtl.batch import Inputs, LetterCase, PieceInputs, PieceStates
 from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
+from seqmtl.encoders.cut import cut, taps
+from seqmtl.errors import ConfigError
+from seqmtl.layers.blocks import TopBlocks
 from seqmtl.layers.scalar_mix import ScalarMix
 
 Pooling = Literal["first", "mean", "last"]
@@ -58,7 +61,21 @@ class TransformerEncoder(Encoder):
         def to_words(states: Tensor) -> Tensor:
             return self.dropout(pool(states, pieces, mask, self.pooling))
 
-        return PieceStates(self._piece_states(inputs, pieces), pieces, mask, to_words)
+        states = self._piece_states(inputs, pieces)
+        return PieceStates(states, pieces, mask, to_words, calls=tuple(tap.take() for tap in taps(self.model)))
+
+    def cut(self, layers: int) -> TopBlocks:
+        """Leave the top ``layers`` blocks to towers: the states are then those below them.
+
+        Raises:
+            ConfigError: when the encoder has no such blocks, or mixes its layers.
+        """
+        if self.scalar_mix is not None:
+            raise ConfigError(
+                "encoder.scalar_mix: the top blocks belong to the towers, so there are no layers to mix; "
+                "leave it out, or use sharing.kind 'sluice', which mixes the layers of its towers"
+            )
+        return cut(self.model, layers=layers)
 
     def _piece_states(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
         """The states of all pieces, ``[W, P, D]``."""

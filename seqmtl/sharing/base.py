@@ -1,15 +1,33 @@
 """What a sharing scheme takes and gives.
 
-B sentences, T words, D and H features.
+B sentences, T words, D and H features, L labels.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from seqmtl.batch import States
+
+LabelReader = Callable[[str, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a sharing scheme.
+
+    Attributes:
+        tasks: whose features are wanted.
+        rows: in training, the sentences that carry each task's annotation, bool ``[B]``; otherwise empty.
+        read: how the head of a task reads its features: (task, ``[B, T, H]``) to the probabilities of its labels,
+            ``[B, T, L]``. A task whose head does not label words has none, and raises KeyError.
+    """
+
+    tasks: tuple[str, ...]
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+    read: LabelReader | None = None
 
 
 @dataclass(frozen=True)
@@ -18,7 +36,7 @@ class SharingOutput:
 
     Attributes:
         features: ``{task: [B, T, H]}``; tasks may have the same tensor.
-        penalties: named scalars, to be added to the loss once per step.
+        penalties: named scalars, weighted by the scheme, to be added to the loss once per step.
     """
 
     features: Mapping[str, Tensor]
@@ -26,14 +44,29 @@ class SharingOutput:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Numbers with names.
+
+    Attributes:
+        rows: name of each row.
+        columns: name of each column.
+        values: ``[rows, columns]``.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Tensor
+
+
+@dataclass(frozen=True)
 class Coupling:
     """What a scheme has learned about its tasks, for reports and plots.
 
     Attributes:
-        tables: named tables of numbers, each with its row and column names.
+        tables: by name, such as ``alpha 1`` or ``beta``.
     """
 
-    tables: Mapping[str, tuple[Sequence[str], Sequence[str], Tensor]]
+    tables: Mapping[str, Table]
 
 
 class Sharing(nn.Module, ABC):
@@ -46,12 +79,12 @@ class Sharing(nn.Module, ABC):
     out_features: int
 
     @abstractmethod
-    def forward(self, states: States, tasks: Sequence[str]) -> SharingOutput:
-        """Features for ``tasks`` from what the encoder gives, words or pieces."""
+    def forward(self, states: States, request: Request) -> SharingOutput:
+        """Features for the tasks of ``request`` from what the encoder gives, words or pieces."""
 
-    def task_parameters(self, task: str) -> list[nn.Parameter]:  # noqa: ARG002  # schemes with towers read it
-        """The parameters that only ``task`` uses; they rest when a step has no row for it."""
-        return []
+    def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:  # noqa: ARG002  # schemes with towers read it
+        """The parameters on which the features of ``tasks`` depend; others rest in a step that has only these tasks."""
+        return list(self.parameters())
 
     def coupling(self) -> Coupling:
         """What was learned; a scheme without learned sharing has nothing to show."""

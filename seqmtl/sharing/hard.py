@@ -1,13 +1,11 @@
 """Hard parameter sharing (Caruana 1993; 1997): one representation for all tasks.
 
-B sentences, T words, D and H features.
+B sentences, T words, H features.
 """
 
-from collections.abc import Sequence
-
 from seqmtl.batch import States
-from seqmtl.layers.bilstm import BiLSTMStack
-from seqmtl.sharing.base import Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.towers.base import Tower
 
 
 class HardSharing(Sharing):
@@ -16,14 +14,13 @@ class HardSharing(Sharing):
     Without a tower these are the encoder's word states.
     """
 
-    def __init__(self, in_features: int, *, tower: BiLSTMStack | None) -> None:
+    def __init__(self, in_features: int, *, tower: Tower | None) -> None:
         """Share ``tower``, or nothing beyond the encoder."""
         super().__init__()
         self.tower = tower
         self.out_features = in_features if tower is None else tower.out_features
 
-    def forward(self, states: States, tasks: Sequence[str]) -> SharingOutput:
+    def forward(self, states: States, request: Request) -> SharingOutput:
         """The same ``[B, T, H]`` for every task."""
-        words = states.words()
-        features = words.states if self.tower is None else self.tower(words.states, words.mask)
-        return SharingOutput(dict.fromkeys(tasks, features))
+        features = states.words().states if self.tower is None else self.tower(states)
+        return SharingOutput(dict.fromkeys(request.tasks, features))

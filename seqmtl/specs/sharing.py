@@ -1,8 +1,9 @@
 """How the tasks share what lies between the encoder and the heads."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqmtl.specs.base import Spec
 from seqmtl.specs.encoders import Probability
@@ -17,6 +18,16 @@ class BiLSTMTowerSpec(Spec):
     dropout: Probability = 0.33
 
 
+class TransformerTowerSpec(Spec):
+    """A copy of the top blocks of the pretrained encoder, whose lower blocks all towers share."""
+
+    kind: Literal["transformer"]
+    layers: int = Field(default=2, ge=1, description="blocks of the encoder that belong to the towers")
+
+
+TowerSpec = Annotated[BiLSTMTowerSpec | TransformerTowerSpec, Field(discriminator="kind")]
+
+
 class HardSharingSpec(Spec):
     """All tasks read the same features (Caruana 1997); without a tower these are the encoder's word states."""
 
@@ -28,7 +39,59 @@ class IndependentSpec(Spec):
     """Each task has a tower of its own; only the encoder is shared."""
 
     kind: Literal["independent"]
-    tower: BiLSTMTowerSpec
+    tower: TowerSpec
 
 
-SharingSpec = Annotated[HardSharingSpec | IndependentSpec, Field(discriminator="kind")]
+# What a pruned scheme still reads: per layer, a matrix of 0 and 1, rows = targets, columns = sources.
+Connections = tuple[tuple[tuple[Literal[0, 1], ...], ...], ...]
+
+
+class CrossStitchSpec(Spec):
+    """Towers whose states are mixed after each layer by a learned matrix (Misra et al. 2016)."""
+
+    kind: Literal["cross_stitch"]
+    tower: TowerSpec
+    granularity: Literal["scalar", "channel"] = Field(
+        default="scalar", description="one matrix per layer, or one for each unit of it"
+    )
+    same_task: float = Field(
+        default=0.9, ge=0.0, le=1.0, description="initial weight of a task's own state; the others share the rest"
+    )
+    connections: Connections | None = Field(default=None, description="written by prune_sharing; null: all")
+
+
+class SluiceSpec(Spec):
+    """Towers whose subspaces are mixed after each layer, and whose layers are mixed at the end (Ruder et al. 2019)."""
+
+    kind: Literal["sluice"]
+    tower: TowerSpec
+    subspaces: int = Field(default=2, ge=1, description="S; of a BiLSTM, each direction is split")
+    alpha: Literal["balanced", "imbalanced", "identity", "own_subspace", "paper"] = Field(
+        default="own_subspace", description="how alpha starts"
+    )
+    normalisation: Literal["none", "softmax", "l1"] = Field(default="none", description="of each row of alpha")
+    beta: Literal["last", "biased", "uniform", "ones"] = Field(
+        default="biased", description="how beta starts: all or 0.9 on the last layer, equal shares, or plain skips"
+    )
+    orthogonality: float = Field(default=0.1, ge=0.0, description="weight of the penalty between subspaces")
+    orthogonality_form: Literal["unit", "column"] = Field(
+        default="unit", description="between the weight vectors of units, or the columns of the public code"
+    )
+    connections: Connections | None = Field(default=None, description="written by prune_sharing; null: all")
+
+    @model_validator(mode="after")
+    def _softmax_is_positive(self) -> "SluiceSpec":
+        if self.normalisation == "softmax" and self.alpha == "identity":
+            raise ValueError("a softmax never gives 0, so alpha cannot start at 'identity'; start at 'own_subspace'")
+        return self
+
+
+SharingSpec = Annotated[HardSharingSpec | IndependentSpec | CrossStitchSpec | SluiceSpec, Field(discriminator="kind")]
+
+
+def transformer_towers(spec: Spec) -> Iterator[tuple[str, TransformerTowerSpec]]:
+    """The towers of transformer blocks that a scheme asks for, each with its key."""
+    for key in type(spec).model_fields:
+        value = getattr(spec, key)
+        if isinstance(value, TransformerTowerSpec):
+            yield key, value

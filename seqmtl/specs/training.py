@@ -11,8 +11,11 @@ from seqmtl.specs.encoders import Probability
 class LearningRates(Spec):
     """Peak learning rate per parameter group."""
 
-    encoder: float = Field(default=2e-4, ge=0.0, description="the pretrained encoder, or the BiLSTM")
-    sharing: float = Field(default=1e-3, ge=0.0)
+    encoder: float = Field(
+        default=2e-4, ge=0.0, description="the pretrained encoder, copies of its blocks too, or the BiLSTM"
+    )
+    sharing: float = Field(default=1e-3, ge=0.0, description="towers of BiLSTMs, and what else a scheme adds")
+    mixing: float = Field(default=1e-2, ge=0.0, description="alpha and beta of cross-stitch and sluice networks")
     heads: float = Field(default=1e-3, ge=0.0)
 
 

@@ -225,11 +225,10 @@ def without_layers(step: Step) -> list[tuple[str, dict]]:
 
 
 def rest_absent_tasks(model: SeqMTLModel, words: Mapping[str, int]) -> None:
-    """Take away the (zero) gradients of tasks without a word in the step: neither decay nor moments may move them."""
-    for task, count in words.items():
-        if count == 0:
-            for parameter in model.task_parameters(task):
-                parameter.grad = None
+    """Take away the (zero) gradients of what only absent tasks use: neither decay nor moments may move it."""
+    present = {task for task, count in words.items() if count}
+    for parameter in model.resting_parameters(present) if len(present) < len(words) else ():
+        parameter.grad = None
 
 
 def check_finite(losses: Mapping[str, float], step: int) -> dict[str, float]:

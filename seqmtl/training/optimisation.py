@@ -10,11 +10,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from seqmtl.encoders.backbone import blocks
 from seqmtl.encoders.transformer import CaseEmbedding, TransformerEncoder
+from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.layers.scalar_mix import ScalarMix
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.training import TrainingSpec
 
-NO_DECAY_MODULES = (ScalarMix, nn.LayerNorm, nn.Embedding, CaseEmbedding)
+MIXING_MODULES = (Alpha, ChannelAlpha, Beta)
+NO_DECAY_MODULES = (*MIXING_MODULES, ScalarMix, nn.LayerNorm, nn.Embedding, CaseEmbedding)
 NO_DECAY_NAMES = ("bias", "start", "end")  # vectors, though K decoders make them matrices
 
 
@@ -46,15 +49,19 @@ def _rated(model: SeqMTLModel, spec: TrainingSpec) -> Iterator[tuple[str, float,
     rates = {
         "encoder": spec.learning_rates.encoder,
         "sharing": spec.learning_rates.sharing,
+        "mixing": spec.learning_rates.mixing,
         "heads": spec.learning_rates.heads,
     }
-    fresh = {id(p) for p in _fresh_encoder_parameters(model)}
+    moved = {id(p): "heads" for p in _fresh_encoder_parameters(model)}  # random at the start: it learns like a head
+    for module in model.sharing.modules():
+        if isinstance(module, TransformerTower):  # pretrained
+            moved |= {id(p): "encoder" for p in module.parameters()}
+        elif isinstance(module, MIXING_MODULES):
+            moved |= {id(p): "mixing" for p in module.parameters()}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        room = name.split(".", maxsplit=1)[0]
-        if id(parameter) in fresh:  # random at the start, beside a pretrained encoder: it learns like a head
-            room = "heads"
+        room = moved.get(id(parameter), name.split(".", maxsplit=1)[0])
         yield room, rates[room] * spec.layer_decay ** depth.get(id(parameter), 0), parameter
 
 
@@ -74,6 +81,10 @@ def _depths(model: SeqMTLModel) -> dict[int, int]:
     depth = {id(p): len(stack) for p in model.encoder.model.parameters()}
     for number, block in enumerate(stack):
         depth |= {id(p): len(stack) - 1 - number for p in block.parameters()}
+    for tower in model.sharing.modules():
+        if isinstance(tower, TransformerTower):
+            for number, block in tower.layers.items():
+                depth |= {id(p): tower.depth - 1 - int(number) for p in block.parameters()}
     return depth
 
 

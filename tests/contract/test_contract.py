@@ -27,7 +27,7 @@ from seqmtl.labels import violations
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
-from seqmtl.specs.sharing import SharingSpec
+from seqmtl.specs.sharing import SharingSpec, transformer_towers
 from seqmtl.specs.tasks import TaskSpec
 
 Rows = list[dict[str, Any]]
@@ -35,10 +35,18 @@ Json = dict[str, Any]
 
 TOWER: Json = {"kind": "bilstm", "layers": 1, "width": 16, "dropout": 0.0}
 
+TOWERS: Json = {**TOWER, "layers": 2}
+BLOCKS: Json = {"kind": "transformer", "layers": 1}
+
 SHARING: dict[str, Json] = {
     "hard": {"kind": "hard"},
     "hard tower": {"kind": "hard", "tower": TOWER},
     "independent": {"kind": "independent", "tower": TOWER},
+    "independent blocks": {"kind": "independent", "tower": BLOCKS},
+    "cross-stitch": {"kind": "cross_stitch", "tower": TOWERS, "granularity": "channel"},
+    "cross-stitch blocks": {"kind": "cross_stitch", "tower": BLOCKS},
+    "sluice": {"kind": "sluice", "tower": TOWERS},
+    "sluice blocks": {"kind": "sluice", "tower": {**BLOCKS, "layers": 2}, "normalisation": "l1"},
 }
 
 # Each head is trained beside a softmax head for upos, so that there is something to share.
@@ -62,7 +70,7 @@ ENCODERS: dict[str, Json] = {
     "transformer": {"kind": "transformer", "max_pieces": 9, "overlap": 3, "scalar_mix": True, "characters": CHARACTERS},
 }
 
-STEPS, RATE = 10, 1e-2
+STEPS, RATE = 15, 1e-2
 UPOS: Json = {"layer": "upos", "head": {"kind": "softmax"}}
 FINDER: Json = {"layer": "srl_frames", "head": {"kind": "predicate"}}
 TESTED = "tested"  # name of the task whose head is under test
@@ -80,22 +88,39 @@ class Case:
     touched: frozenset[str]
 
 
+# Every head on the two plainest schemes; on the others one of each kind.
+PAIRS = [
+    (scheme, head)
+    for scheme in SHARING
+    for head in (HEADS if scheme in ("hard", "independent") else ("softmax bio", "crf", "srl bilstm"))
+]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def sharing(pair: tuple[str, str]) -> SharingSpec:
+    return TypeAdapter[SharingSpec](SharingSpec).validate_python(SHARING[pair[0]])
+
+
 @pytest.fixture(scope="module", params=ENCODERS)
-def encoder(request: pytest.FixtureRequest, bert: str) -> EncoderSpec:
+def encoder(request: pytest.FixtureRequest, bert: str, sharing: SharingSpec) -> EncoderSpec:
     spec = without_dropout(ENCODERS[request.param])
     if spec["kind"] == "transformer":
         spec["pretrained"] = bert
+    if any(transformer_towers(sharing)):
+        if spec["kind"] != "transformer":
+            pytest.skip("towers of blocks stand on a transformer")
+        spec["scalar_mix"] = False
     return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(spec)
 
 
-@pytest.fixture(scope="module", params=SHARING)
-def sharing(request: pytest.FixtureRequest) -> SharingSpec:
-    return TypeAdapter[SharingSpec](SharingSpec).validate_python(SHARING[request.param])
-
-
-@pytest.fixture(scope="module", params=HEADS)
-def head(request: pytest.FixtureRequest) -> Json:
-    return HEADS[request.param]
+@pytest.fixture(scope="module")
+def head(pair: tuple[str, str]) -> Json:
+    return HEADS[pair[1]]
 
 
 @pytest.fixture(scope="module")

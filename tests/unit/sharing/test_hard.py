@@ -6,15 +6,16 @@ from torch import Tensor, nn
 
 from seqmtl.batch import TokenTargets, WordStates
 from seqmtl.heads.softmax import SoftmaxHead
-from seqmtl.layers.bilstm import BiLSTMStack
+from seqmtl.sharing.base import Request
 from seqmtl.sharing.hard import HardSharing
+from seqmtl.sharing.towers.bilstm import BiLSTMTower
 
 TASKS = ("a", "b", "c")
 MASK = torch.arange(5) < torch.tensor([5, 2])[:, None]
 
 
-def tower() -> BiLSTMStack:
-    return BiLSTMStack(4, width=6, layers=2, dropout=0.0)
+def tower() -> BiLSTMTower:
+    return BiLSTMTower(4, width=6, layers=2, dropout=0.0)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def heads() -> dict[str, SoftmaxHead]:
 
 
 def loss_of(shared: HardSharing, heads: dict[str, SoftmaxHead], task: str, states: Tensor) -> Tensor:
-    features = shared(WordStates(states, MASK), TASKS).features[task]
+    features = shared(WordStates(states, MASK), Request(TASKS)).features[task]
     targets = TokenTargets(torch.tensor([0]), torch.tensor([[TASKS.index(task), 1, 2, 0, 1]]))
     return heads[task](features, MASK, targets).mean().sum()
 
@@ -50,26 +51,26 @@ def test_hs2_a_batch_of_one_task_leaves_the_other_heads_without_gradient(shared,
 
 
 def test_all_tasks_read_one_tensor(shared):
-    features = shared(WordStates(torch.randn(2, 5, 4), MASK), TASKS).features
+    features = shared(WordStates(torch.randn(2, 5, 4), MASK), Request(TASKS)).features
     assert list(features) == list(TASKS)
     assert all(features[task] is features["a"] for task in TASKS)
 
 
 def test_m_1_is_the_single_task_model_bit_for_bit(shared, heads):
     states = torch.randn(2, 5, 4)
-    alone = nn.Sequential(heads["a"].scorer)(shared.tower(states, MASK))
-    assert torch.equal(heads["a"].scores(shared(WordStates(states, MASK), ("a",)).features["a"]), alone)
+    alone = nn.Sequential(heads["a"].scorer)(shared.tower(WordStates(states, MASK)))
+    assert torch.equal(heads["a"].scores(shared(WordStates(states, MASK), Request(("a",))).features["a"]), alone)
 
 
 def test_without_a_tower_features_are_the_word_states():
     plain, states = HardSharing(4, tower=None), torch.randn(2, 5, 4)
-    output = plain(WordStates(states, MASK), TASKS)
+    output = plain(WordStates(states, MASK), Request(TASKS))
     assert plain.out_features == 4
     assert not list(plain.parameters())
     assert output.features["c"] is states
     assert not output.penalties
 
 
-def test_nothing_belongs_to_one_task_and_nothing_is_learned_about_tasks(shared):
-    assert shared.task_parameters("a") == []
+def test_every_parameter_serves_every_task_and_nothing_is_learned_about_tasks(shared):
+    assert shared.serving(["a"]) == list(shared.parameters())
     assert not shared.coupling().tables

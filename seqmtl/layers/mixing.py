@@ -1,0 +1,121 @@
+"""Learned mixtures of what several towers hold.
+
+I target and J source towers, S subspaces, N sequences, L positions, D features, d = D / S; K layers.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Normalisation = Literal["none", "softmax", "l1"]
+
+
+class Alpha(nn.Module):
+    """``h~ = A h`` over the S subspaces of M towers: row = target, column = source (Ruder et al. 2019, equation 1).
+
+    Rows and columns go tower by tower, and within a tower subspace by subspace. A subspace is a run of neighbouring
+    units; of a bidirectional state, the same run of either direction.
+    """
+
+    def __init__(
+        self, initial: Tensor, *, subspaces: int, directions: int, normalisation: Normalisation, kept: Tensor | None
+    ) -> None:
+        """Start at ``initial``.
+
+        Args:
+            initial: the values that ``matrix`` starts with, ``[M * S, M * S]``; positive under ``softmax``.
+            subspaces: S.
+            directions: 2 when a state is two directions side by side, else 1.
+            normalisation: of each row: none, softmax, or division by the sum of magnitudes.
+            kept: ``[M * S, M * S]``; where it is False the entry is 0 and stays so. None: all are kept.
+        """
+        super().__init__()
+        self.subspaces = subspaces
+        self.directions = directions
+        self.normalisation: Normalisation = normalisation
+        self.weight = nn.Parameter(initial.log() if normalisation == "softmax" else initial.clone())
+        self.kept: Tensor | None
+        self.register_buffer("kept", kept)
+
+    @property
+    def matrix(self) -> Tensor:
+        """A, ``[M * S, M * S]``."""
+        match self.normalisation:
+            case "none":
+                matrix = self.weight
+            case "softmax":
+                matrix = self.weight.softmax(dim=1)
+            case "l1":
+                matrix = self.weight / self.weight.abs().sum(dim=1, keepdim=True)
+        return matrix if self.kept is None else matrix * self.kept
+
+    def forward(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
+        """Mix the ``states`` ``[N, L, D]`` of the towers ``sources`` into one such state for each of ``targets``."""
+        sequences, positions, features = states[0].shape
+        subspace = features // (self.directions * self.subspaces)
+        cells = sequences * positions
+        size = cells * self.directions * subspace
+        matrix = self._part(sources=sources, targets=targets)  # [I * S, J * S]
+        stacked = torch.stack(tuple(states))  # [J, N, L, D]
+        if self.subspaces == 1:
+            mixed = matrix @ stacked.view(len(sources), size)  # [I, N * L * D]
+            return list(mixed.view(len(targets), *states[0].shape))
+        units = stacked.view(len(sources), cells, self.directions, self.subspaces, subspace)  # [J, N * L, 2, S, d]
+        mixed = matrix @ units.permute(0, 3, 1, 2, 4).reshape(matrix.shape[1], size)  # [I * S, N * L * 2 * d]
+        units = mixed.view(len(targets), self.subspaces, cells, self.directions, subspace)  # [I, S, N * L, 2, d]
+        return list(units.permute(0, 2, 3, 1, 4).reshape(len(targets), *states[0].shape))
+
+    def _part(self, *, sources: Sequence[int], targets: Sequence[int]) -> Tensor:
+        """The rows of ``targets`` and the columns of ``sources``."""
+        matrix = self.matrix
+        towers = len(matrix) // self.subspaces
+        if len(sources) == len(targets) == towers:  # both ascend, so these are all
+            return matrix
+        blocks = matrix.unflatten(0, (towers, self.subspaces)).unflatten(2, (towers, self.subspaces))
+        rows = torch.stack([blocks[target] for target in targets])  # [I, S, M, S]
+        return torch.stack([rows[:, :, source] for source in sources], dim=2).flatten(2, 3).flatten(0, 1)
+
+
+class ChannelAlpha(nn.Module):
+    """One matrix ``A_c`` per feature: ``h~_c = A_c h_c`` (Misra et al. 2016, section 3.1: one unit per channel)."""
+
+    def __init__(self, initial: Tensor, *, features: int, kept: Tensor | None) -> None:
+        """Start every feature at ``initial`` ``[M, M]``; ``kept`` as in ``Alpha``."""
+        super().__init__()
+        self.weight = nn.Parameter(initial[..., None].repeat(1, 1, features))
+        self.kept: Tensor | None
+        self.register_buffer("kept", kept)
+
+    @property
+    def matrix(self) -> Tensor:
+        """All the matrices, ``[M, M, D]``."""
+        return self.weight if self.kept is None else self.weight * self.kept[..., None]
+
+    def forward(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
+        """Mix the ``states`` ``[N, L, D]`` of the towers ``sources`` into one such state for each of ``targets``."""
+        matrix = self.matrix
+        mixed = []
+        for target in targets:
+            total = matrix[target, sources[0]] * states[0]
+            for source, state in zip(sources[1:], states[1:], strict=True):
+                total = torch.addcmul(total, matrix[target, source], state)
+            mixed.append(total)
+        return mixed
+
+
+class Beta(nn.Module):
+    """``sum_k beta_k h_k`` over the layers of one tower, unnormalised (Ruder et al. 2019, equation 3)."""
+
+    def __init__(self, initial: Tensor) -> None:
+        """Start at ``initial``, ``[K]``."""
+        super().__init__()
+        self.weight = nn.Parameter(initial.clone())
+
+    def forward(self, layers: Sequence[Tensor]) -> Tensor:
+        """K states ``[N, L, D]`` to one."""
+        mixed = self.weight[0] * layers[0]
+        for share, layer in zip(self.weight[1:], layers[1:], strict=True):
+            mixed = torch.addcmul(mixed, share, layer)
+        return mixed

@@ -1,0 +1,46 @@
+"""Specs to towers."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from seqmtl.errors import ConfigError
+from seqmtl.layers.blocks import TopBlocks
+from seqmtl.sharing.towers.base import Tower
+from seqmtl.sharing.towers.bilstm import BiLSTMTower
+from seqmtl.sharing.towers.transformer import TransformerTower
+from seqmtl.specs.sharing import BiLSTMTowerSpec, TowerSpec, TransformerTowerSpec
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What towers are built on.
+
+    Attributes:
+        in_features: D, size of the encoder's states.
+        top: the blocks that the encoder leaves to the towers; None: it keeps them.
+    """
+
+    in_features: int
+    top: TopBlocks | None = None
+
+    def tower(self, spec: TowerSpec, *, in_features: int | None = None) -> Tower:
+        """A new tower.
+
+        Args:
+            spec: what was asked for.
+            in_features: size of what it reads, where that is not the encoder's states.
+        """
+        match spec:
+            case BiLSTMTowerSpec():
+                return BiLSTMTower(
+                    in_features or self.in_features, width=spec.width, layers=spec.layers, dropout=spec.dropout
+                )
+            case TransformerTowerSpec():
+                if self.top is None:
+                    raise ConfigError(
+                        "sharing: a tower of kind 'transformer' copies blocks of a transformer encoder, "
+                        "and this encoder is none; use kind 'bilstm'"
+                    )
+                return TransformerTower(self.top)
+            case _:
+                assert_never(spec)
