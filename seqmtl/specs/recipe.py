@@ -13,8 +13,9 @@ from seqmtl.specs import library
 from seqmtl.specs.base import Spec
 from seqmtl.specs.corpora import CorpusEntry
 from seqmtl.specs.encoders import EncoderSpec
+from seqmtl.specs.inheritance import BASE, read_recipe
 from seqmtl.specs.mixture import MixtureSpec
-from seqmtl.specs.sharing import HardSharingSpec, SharingSpec
+from seqmtl.specs.sharing import HardSharingSpec, JMTSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
@@ -75,20 +76,33 @@ class RecipeSpec(Spec):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _successive_regularisation_has_phases(self) -> "RecipeSpec":
+        asked = isinstance(self.sharing, JMTSpec) and self.sharing.successive_regularisation is not None
+        if asked and self.mixture.schedule != "sequential":
+            raise ValueError(
+                "sharing.successive_regularisation: holds a task near the one before, but mixture.schedule is "
+                f"{self.mixture.schedule!r}; set it to 'sequential', or leave the regularisation out"
+            )
+        return self
+
 
 def load_recipe(reference: str, *, overrides: Sequence[str] = ()) -> tuple[RecipeSpec, Path]:
     """Load a recipe by file or by the name of a shipped one, apply ``key.path=value`` overrides, and validate it.
+
+    A recipe with ``base: NAME`` changes another one, of its folder or shipped: mappings are merged key by key, but one
+    of another ``kind`` is replaced whole.
 
     Returns:
         The recipe and the folder against which its relative paths are resolved.
 
     Raises:
-        ConfigError: when there is no such recipe, an override is malformed, or a key is wrong.
+        ConfigError: when there is no such recipe or base, an override is malformed, or a key is wrong.
     """
     path = Path(reference)
     if not path.suffix and not path.is_file():  # a folder of that name is no recipe
         path = library.find("recipes", reference)
-    data = library.read_mapping(path)
+    data = read_recipe(path)
     for override in overrides:
         set_key(data, override)
     return RecipeSpec.parse(data, source=path), path.resolve().parent
@@ -121,5 +135,13 @@ def set_key(data: dict[str, Any], override: str) -> None:
 
 
 def recipe_schema() -> Mapping[str, Any]:
-    """The JSON schema of a recipe, with which an editor completes and checks one."""
-    return RecipeSpec.model_json_schema()
+    """The JSON schema of a recipe, with which an editor completes and checks one; a base may give what is required."""
+    schema = RecipeSpec.model_json_schema()
+    described = {"type": "string", "description": "the recipe that this one changes: of the same folder, or shipped"}
+    complete = {"required": schema.pop("required")}
+    return schema | {
+        "properties": {BASE: described, **schema["properties"]},
+        "required": ["name"],
+        "if": {"not": {"required": [BASE]}},
+        "then": complete,
+    }

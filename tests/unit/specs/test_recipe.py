@@ -122,6 +122,7 @@ def test_an_override_keeps_its_neighbours():
 
 def test_the_schema_knows_every_key():
     schema = recipe_schema()
-    assert set(schema["properties"]) == set(RecipeSpec.model_fields)
+    assert set(schema["properties"]) == {"base", *RecipeSpec.model_fields}
     assert schema["additionalProperties"] is False
+    assert set(schema["then"]["required"]) == {"name", "tasks", "encoder"}  # unless there is a base
     json.dumps(schema)
