@@ -274,7 +274,7 @@ def note(base: RecipeSpec, *, split: str, rows: int, seeds: int) -> str:
     joined = [f"{name} with {spec.predicates}" for name, spec in base.tasks.items() if spec.predicates]
     together = f", {' and '.join(joined)}" if joined else ""
     return (
-        f"{split.capitalize()} scores, mean ± standard deviation of {seeds} seeds; "
+        f"{split.capitalize()} scores, mean ± standard deviation of {seeds} seed{'s' if seeds > 1 else ''}; "
         f"{f'the first {rows:,}' if rows else 'all'} training rows. "
         f"`{SINGLE}`: each task of `{base.name}` by a model of its own{together}; its parameters are those of all "
         "these models, its words/s what is left when they train one after the other. "
