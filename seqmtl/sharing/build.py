@@ -3,18 +3,35 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+from torch import nn
+
 from seqmtl.errors import ConfigError
+from seqmtl.layers.conditioning import Concatenation, FiLM, Gate
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.sharing import cross_stitch, sluice
 from seqmtl.sharing.base import Sharing
+from seqmtl.sharing.branching import Branching, check_tree
+from seqmtl.sharing.conditioning import Conditioning
 from seqmtl.sharing.cross_stitch import CrossStitch
 from seqmtl.sharing.hard import HardSharing
+from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.pruning import all_reads, kept_entries
 from seqmtl.sharing.sluice import Sluice
+from seqmtl.sharing.soft import Soft
 from seqmtl.sharing.towers.base import Tower
 from seqmtl.sharing.towers.build import Ground
-from seqmtl.specs.sharing import CrossStitchSpec, HardSharingSpec, IndependentSpec, SharingSpec, SluiceSpec
+from seqmtl.specs.sharing import (
+    BranchingSpec,
+    ConditioningSpec,
+    CrossStitchSpec,
+    HardSharingSpec,
+    HierarchicalSpec,
+    IndependentSpec,
+    SharingSpec,
+    SluiceSpec,
+    SoftSpec,
+)
 
 
 def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) -> Sharing:
@@ -33,6 +50,16 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
             return build_cross_stitch(spec, {task: ground.tower(spec.tower) for task in tasks})
         case SluiceSpec():
             return build_sluice(spec, {task: ground.tower(spec.tower) for task in tasks})
+        case SoftSpec():
+            return build_soft(spec, {task: ground.tower(spec.tower) for task in tasks})
+        case HierarchicalSpec():
+            check_depths(spec.depths, tasks=tasks, layers=spec.tower.layers)
+            return Hierarchical(ground.tower(spec.tower), depths=spec.depths)
+        case BranchingSpec():
+            check_tree(spec.tree, tasks=tasks, layers=spec.tower.layers)
+            return Branching({group[0]: ground.tower(spec.tower) for group in spec.tree[-1]}, tree=spec.tree)
+        case ConditioningSpec():
+            return build_conditioning(spec, ground=ground, tasks=tasks)
         case _:
             assert_never(spec)
 
@@ -75,6 +102,42 @@ def build_sluice(spec: SluiceSpec, towers: dict[str, Tower]) -> Sluice:
         orthogonality=spec.orthogonality,
         form=spec.orthogonality_form,
     )
+
+
+def build_soft(spec: SoftSpec, towers: dict[str, Tower]) -> Soft:
+    """Soft sharing over ``towers``.
+
+    Raises:
+        ConfigError: when a layer to be tied is beyond them.
+    """
+    depth = next(iter(towers.values())).depth
+    layers = spec.layers or range(1, depth + 1)
+    if max(layers) > depth:
+        raise ConfigError(
+            f"sharing.layers: got {max(layers)}, but the towers have {depth} layers; allowed: 1 to {depth}"
+        )
+    tied = sorted({layer - 1 for layer in layers})
+    return Soft(towers, form=spec.form, weight=spec.weight, layers=tied)
+
+
+def build_conditioning(spec: ConditioningSpec, *, ground: Ground, tasks: Sequence[str]) -> Conditioning:
+    """Conditioning of a tower on ``ground``, or of the ground itself."""
+    form = conditioning_form(spec, features=ground.in_features)
+    tower = None if spec.tower is None else ground.tower(spec.tower, in_features=form.out_features)
+    return Conditioning(form, tasks=tasks, task_size=spec.task_size, tower=tower)
+
+
+def conditioning_form(spec: ConditioningSpec, *, features: int) -> Concatenation | Gate | FiLM:
+    """How a task's vector and states of ``features`` are joined."""
+    match spec.form, spec.gate:
+        case "concat", _:
+            return Concatenation(features, task_size=spec.task_size)
+        case "film", _:
+            return FiLM(features, task_size=spec.task_size)
+        case "multiplicative", "sigmoid":
+            return Gate(features, task_size=spec.task_size, squash=nn.Sigmoid(), start=0.0)
+        case "multiplicative", "linear":
+            return Gate(features, task_size=spec.task_size, squash=nn.Identity(), start=1.0)
 
 
 def check_subspaces(subspaces: int, tower: Tower) -> None:

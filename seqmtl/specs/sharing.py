@@ -86,7 +86,65 @@ class SluiceSpec(Spec):
         return self
 
 
-SharingSpec = Annotated[HardSharingSpec | IndependentSpec | CrossStitchSpec | SluiceSpec, Field(discriminator="kind")]
+class SoftSpec(Spec):
+    """Each task has a tower of its own, and a penalty keeps the towers alike (Duong et al. 2015)."""
+
+    kind: Literal["soft"]
+    tower: TowerSpec
+    form: Literal["pairwise", "mean"] = Field(
+        default="pairwise", description="squared distance of each two towers, or of each tower to their mean"
+    )
+    weight: float = Field(default=1e-3, ge=0.0, description="lambda of the penalty")
+    layers: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None, min_length=1, description="layers of the towers that are kept alike, 1 the lowest; null: all"
+    )
+
+
+class HierarchicalSpec(Spec):
+    """One tower, whose layers supervise different tasks: low supervision (Soegaard and Goldberg 2016)."""
+
+    kind: Literal["hierarchical"]
+    tower: TowerSpec
+    depths: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        description="the layer that each task reads, 1 the lowest; layers above the deepest are dropped"
+    )
+
+
+class BranchingSpec(Spec):
+    """A tree of layers that is given by hand: tasks share a layer within a group."""
+
+    kind: Literal["branching"]
+    tower: TowerSpec
+    tree: tuple[tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...], ...] = Field(
+        description="for each layer, lowest first, the tasks in groups, each within a group of the layer below"
+    )
+
+
+class ConditioningSpec(Spec):
+    """One network for all tasks, which a learned vector tells the task (FiLM: Perez et al. 2018)."""
+
+    kind: Literal["conditioning"]
+    form: Literal["concat", "multiplicative", "film"] = Field(
+        default="film", description="the vector beside the features, gates on them, or a scale and a shift"
+    )
+    gate: Literal["sigmoid", "linear"] = Field(default="sigmoid", description="of the form 'multiplicative'")
+    task_size: int = Field(default=32, ge=1, description="of a task's vector")
+    tower: BiLSTMTowerSpec | None = Field(
+        default=None, description="reads the conditioned states; null: the heads read them"
+    )
+
+
+SharingSpec = Annotated[
+    HardSharingSpec
+    | IndependentSpec
+    | SoftSpec
+    | HierarchicalSpec
+    | CrossStitchSpec
+    | SluiceSpec
+    | BranchingSpec
+    | ConditioningSpec,
+    Field(discriminator="kind"),
+]
 
 
 def transformer_towers(spec: Spec) -> Iterator[tuple[str, TransformerTowerSpec]]:

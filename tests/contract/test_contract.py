@@ -38,6 +38,8 @@ TOWER: Json = {"kind": "bilstm", "layers": 1, "width": 16, "dropout": 0.0}
 TOWERS: Json = {**TOWER, "layers": 2}
 BLOCKS: Json = {"kind": "transformer", "layers": 1}
 
+SPLIT = [["upos", "finder"], ["tested"]]
+
 SHARING: dict[str, Json] = {
     "hard": {"kind": "hard"},
     "hard tower": {"kind": "hard", "tower": TOWER},
@@ -47,6 +49,19 @@ SHARING: dict[str, Json] = {
     "cross-stitch blocks": {"kind": "cross_stitch", "tower": BLOCKS},
     "sluice": {"kind": "sluice", "tower": TOWERS},
     "sluice blocks": {"kind": "sluice", "tower": {**BLOCKS, "layers": 2}, "normalisation": "l1"},
+    "soft": {"kind": "soft", "tower": TOWERS},
+    "soft blocks": {"kind": "soft", "tower": BLOCKS, "form": "mean"},
+    "low supervision": {"kind": "hierarchical", "tower": TOWERS, "depths": {"upos": 1, "finder": 1, "tested": 2}},
+    "low supervision blocks": {
+        "kind": "hierarchical",
+        "tower": {**BLOCKS, "layers": 2},
+        "depths": {"upos": 1, "finder": 2, "tested": 2},
+    },
+    "branching": {"kind": "branching", "tower": TOWERS, "tree": [[["upos", "finder", "tested"]], SPLIT]},
+    "branching blocks": {"kind": "branching", "tower": {**BLOCKS, "layers": 2}, "tree": [SPLIT, SPLIT]},
+    "conditioning concat": {"kind": "conditioning", "form": "concat", "tower": TOWER},
+    "conditioning gates": {"kind": "conditioning", "form": "multiplicative"},
+    "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
 }
 
 # Each head is trained beside a softmax head for upos, so that there is something to share.
@@ -103,7 +118,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def sharing(pair: tuple[str, str]) -> SharingSpec:
-    return TypeAdapter[SharingSpec](SharingSpec).validate_python(SHARING[pair[0]])
+    spec = SHARING[pair[0]] if HEADS[pair[1]]["head"]["kind"] == "srl" else without_task(SHARING[pair[0]], "finder")
+    return TypeAdapter[SharingSpec](SharingSpec).validate_python(spec)
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
@@ -138,6 +154,13 @@ def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, rows: Rows) -> 
     assert batch.inputs.pieces is None or len(batch.inputs.pieces.ids) > sum(bool(row["tokens"]) for row in rows)
     losses, touched = train(model, batch)
     return Case(model.eval(), indexer, rows, batch, losses, touched)
+
+
+def without_task(spec: Any, name: str) -> Any:
+    """A spec that speaks of the task nowhere, for cases that do not have it."""
+    if isinstance(spec, dict):
+        return {key: without_task(value, name) for key, value in spec.items() if key != name}
+    return [without_task(value, name) for value in spec if value != name] if isinstance(spec, list) else spec
 
 
 def without_dropout(spec: Json) -> Json:

@@ -60,3 +60,7 @@ class Tower(nn.Module, ABC):
     def keep(self, numbers: Sequence[int]) -> None:
         """Drop all layers but these."""
         self.layers = nn.ModuleDict({str(number): self.layers[str(number)] for number in numbers})
+
+    def outer_parameters(self) -> list[nn.Parameter]:
+        """The parameters outside of the layers: of a norm that follows the last."""
+        return [p for name, p in self.named_parameters() if not name.startswith("layers.")]

@@ -23,6 +23,17 @@ class Stage:
     targets: tuple[int, ...]
 
 
+def stages(reads: Sequence[Reads], *, handed_out: Collection[int], wanted: Collection[int]) -> list[Stage]:
+    """What has to be run of each layer, when the towers ``wanted`` are handed the mixtures of ``handed_out`` layers."""
+    found: list[Stage] = []
+    above: set[int] = set()  # towers that compute in the layer above
+    for number, layer in reversed(list(enumerate(reads))):
+        targets = above | (set(wanted) if number in handed_out else set())
+        above = {source for target in targets for source, read in enumerate(layer[target]) if read}
+        found.insert(0, Stage(tuple(sorted(above)), tuple(sorted(targets))))
+    return found
+
+
 class Lockstep(nn.Module):
     """One tower per task and a mixer after each layer: ``h~[k] = A_k h[k]``, ``h[k] = layer_k(h~[k-1])``.
 
@@ -67,14 +78,8 @@ class Lockstep(nn.Module):
 
     def plan(self, tasks: Collection[str]) -> list[Stage]:
         """What has to be run of each layer for ``tasks``."""
-        wanted = {number for number, task in enumerate(self.tasks) if task in tasks}
-        stages: list[Stage] = []
-        above: set[int] = set()  # towers that compute in the layer above
-        for number, reads in reversed(list(enumerate(self.reads))):
-            targets = above | (wanted if number in self.handed_out else set())
-            above = {source for target in targets for source, read in enumerate(reads[target]) if read}
-            stages.insert(0, Stage(tuple(sorted(above)), tuple(sorted(targets))))
-        return stages
+        wanted = [number for number, task in enumerate(self.tasks) if task in tasks]
+        return stages(self.reads, handed_out=self.handed_out, wanted=wanted)
 
     def forward(self, states: States, tasks: Sequence[str]) -> dict[str, list[Tensor]]:
         """The mixtures ``[N, L, H]`` that each task is handed, one per layer of ``handed_out``."""
@@ -107,7 +112,7 @@ class Lockstep(nn.Module):
             for source in stage.sources
         ]
         above = [tower for task, tower in zip(self.tasks, towers, strict=True) if task in tasks]
-        norms = [p for tower in above for name, p in tower.named_parameters() if not name.startswith("layers.")]
+        norms = [p for tower in above for p in tower.outer_parameters()]
         return [*self.mixers.parameters(), *(p for layer in layers for p in layer.parameters()), *norms]
 
     def matrices(self) -> list[Tensor]:
