@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmtl.errors import ConfigError
 from seqmtl.layers.mixing import Alpha, ChannelAlpha
-from seqmtl.sharing.towers.lockstep import Lockstep, Reads
+from seqmtl.sharing.towers.lockstep import Lockstep, Reads, stages
 
 Kept = tuple[tuple[int, ...], ...]  # 1 where an entry of alpha is kept
 
@@ -40,14 +40,15 @@ def prune(lockstep: Lockstep, threshold: float) -> Pruning:
     Raises:
         ConfigError: when a task would have nothing left to read; nothing has been changed then.
     """
-    kept = [strength(mixer) >= threshold for mixer in lockstep.mixers]  # type: ignore[arg-type]  # they are mixers
+    kept = [still_kept(mixer, threshold) for mixer in lockstep.mixers]  # type: ignore[arg-type]  # they are mixers
     reads = [tower_reads(part, towers=len(lockstep.tasks)) for part in kept]
-    for number, layer in enumerate(reads, start=1):
-        for task, row in zip(lockstep.tasks, layer, strict=True):
-            if not any(row):
+    plan = stages(reads, handed_out=lockstep.handed_out, wanted=range(len(lockstep.tasks)))
+    for number, (stage, layer) in enumerate(zip(plan, reads, strict=True), start=1):
+        for target in stage.targets:
+            if not any(layer[target]):
                 raise ConfigError(
-                    f"prune: a threshold of {threshold} leaves task {task!r} nothing to read after layer {number}; "
-                    "choose a lower one, by the alphas that `seqmtl inspect` shows"
+                    f"prune: a threshold of {threshold} leaves task {lockstep.tasks[target]!r} nothing to read after "
+                    f"layer {number}; choose a lower one, by the alphas that `seqmtl inspect` shows"
                 )
     for mixer, part in zip(lockstep.mixers, kept, strict=True):
         mixer.kept = part
@@ -55,6 +56,12 @@ def prune(lockstep: Lockstep, threshold: float) -> Pruning:
     connections = tuple(tuple(tuple(map(int, row)) for row in part.tolist()) for part in kept)
     removed = sum(int((~part).sum()) for part in kept)
     return Pruning(removed, sum(part.numel() for part in kept), dropped, connections)
+
+
+def still_kept(mixer: Alpha | ChannelAlpha, threshold: float) -> Tensor:
+    """Which entries stay, ``[M * S, M * S]``; one that was removed before never comes back, whatever the threshold."""
+    kept = strength(mixer) >= threshold
+    return kept if mixer.kept is None else kept & mixer.kept
 
 
 def strength(mixer: Alpha | ChannelAlpha) -> Tensor:
@@ -84,7 +91,8 @@ def kept_entries(connections: tuple[Kept, ...] | None, *, layers: int, size: int
             f"sharing.connections: expected {layers} matrices of {size} x {size}, one for each layer of the towers; "
             f"got {len(shapes)} of {' and '.join(sorted({' x '.join(map(str, shape)) for shape in shapes}))}"
         )
-    return [torch.tensor(part, dtype=torch.bool) for part in connections]
+    # On the CPU although a model is loaded on the meta device: what is wired by them must be known there, too.
+    return [torch.tensor(part, dtype=torch.bool, device="cpu") for part in connections]
 
 
 def all_reads(kept: Tensor | None, *, towers: int) -> Reads:

@@ -49,6 +49,7 @@ _FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "wordpiece",
         {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "vocab_size": 512, "max_position_embeddings": LIMIT},
     ),
+    "deberta": ("deberta", "bpe", _BERT | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
     "deberta-v2": ("deberta-v2", "unigram", _BERT),
     "deberta-v3": ("deberta-v2", "unigram", _BERT | _DEBERTA_V3),
     "electra": ("electra", "wordpiece", _BERT | {"embedding_size": 8}),
