@@ -9,14 +9,17 @@ from seqmtl.errors import ConfigError
 from seqmtl.layers.conditioning import Concatenation, FiLM, Gate
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.sharing import cross_stitch, sluice
+from seqmtl.sharing.adversary import TaskAdversary
 from seqmtl.sharing.base import Sharing
 from seqmtl.sharing.branching import Branching, check_tree
 from seqmtl.sharing.conditioning import Conditioning
 from seqmtl.sharing.cross_stitch import CrossStitch
+from seqmtl.sharing.domain_separation import Reconstruction
 from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.pruning import all_reads, kept_entries
+from seqmtl.sharing.shared_private import Separation, SharedPrivate
 from seqmtl.sharing.sluice import Sluice
 from seqmtl.sharing.soft import Soft
 from seqmtl.sharing.towers.base import Tower
@@ -28,6 +31,7 @@ from seqmtl.specs.sharing import (
     HardSharingSpec,
     HierarchicalSpec,
     IndependentSpec,
+    SharedPrivateSpec,
     SharingSpec,
     SluiceSpec,
     SoftSpec,
@@ -60,6 +64,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
             return Branching({group[0]: ground.tower(spec.tower) for group in spec.tree[-1]}, tree=spec.tree)
         case ConditioningSpec():
             return build_conditioning(spec, ground=ground, tasks=tasks)
+        case SharedPrivateSpec():
+            return build_shared_private(spec, ground=ground, tasks=tasks)
         case _:
             assert_never(spec)
 
@@ -138,6 +144,47 @@ def conditioning_form(spec: ConditioningSpec, *, features: int) -> Concatenation
             return Gate(features, task_size=spec.task_size, squash=nn.Sigmoid(), start=0.0)
         case "multiplicative", "linear":
             return Gate(features, task_size=spec.task_size, squash=nn.Identity(), start=1.0)
+
+
+def build_shared_private(spec: SharedPrivateSpec, *, ground: Ground, tasks: Sequence[str]) -> SharedPrivate:
+    """A shared tower, a private one for each of ``tasks``, and what is to separate them."""
+    shared = ground.tower(spec.shared)
+    private_input = "states" if spec.structure == "parallel" else spec.private_input
+    sizes = {
+        "states": ground.in_features,
+        "concat": ground.in_features + shared.out_features,
+        "shared_only": shared.out_features,
+    }
+    private = {task: ground.tower(spec.private, in_features=sizes[private_input]) for task in tasks}
+    separation = build_separation(spec, ground=ground, tasks=tasks, shared=shared, private=private[tasks[0]])
+    return SharedPrivate(shared, private, private_input=private_input, separation=separation)
+
+
+def build_separation(
+    spec: SharedPrivateSpec, *, ground: Ground, tasks: Sequence[str], shared: Tower, private: Tower
+) -> Separation:
+    """What is to separate the features of ``shared`` from those of towers like ``private``.
+
+    Raises:
+        ConfigError: when there is but one task for the adversary, or the features cannot be added for the decoder.
+    """
+    width = shared.out_features
+    if spec.adversary is not None and len(tasks) == 1:
+        raise ConfigError(
+            f"sharing.adversary: it tells tasks apart, and there is one, {tasks[0]!r}; leave it out, or add a task"
+        )
+    if spec.reconstruction > 0.0 and width != private.out_features:
+        raise ConfigError(
+            f"sharing.reconstruction: the sum of shared and private features is decoded, and the shared tower has "
+            f"{width}, a private one {private.out_features}; give both the same width"
+        )
+    return Separation(
+        adversary=None if spec.adversary is None else TaskAdversary(width, tasks=tasks, weight=spec.adversary.weight),
+        orthogonality=0.0 if spec.orthogonality is None else spec.orthogonality.weight,
+        normalise=spec.orthogonality is None or spec.orthogonality.normalise,
+        decoder=Reconstruction(width, ground.in_features) if spec.reconstruction > 0.0 else None,
+        reconstruction=spec.reconstruction,
+    )
 
 
 def check_subspaces(subspaces: int, tower: Tower) -> None:

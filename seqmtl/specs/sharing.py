@@ -134,6 +134,57 @@ class ConditioningSpec(Spec):
     )
 
 
+class AdversarySpec(Spec):
+    """A discriminator of tasks, which the shared features must give no chance (Liu et al. 2017)."""
+
+    weight: float = Field(default=0.05, gt=0.0, description="lambda, on the reversed gradient")
+
+
+class OrthogonalitySpec(Spec):
+    """A penalty on private features that repeat the shared ones (Bousmalis et al. 2016, Liu et al. 2017)."""
+
+    weight: float = Field(default=0.01, gt=0.0, description="gamma")
+    normalise: bool = Field(
+        default=True,
+        description="centre features and make them of length 1, then take the mean; false: the paper's sum",
+    )
+
+
+class SharedPrivateSpec(Spec):
+    """A tower for all tasks and one for each (Liu et al. 2017, Bousmalis et al. 2016)."""
+
+    kind: Literal["shared_private"]
+    structure: Literal["parallel", "stacked"] = Field(
+        default="parallel",
+        description="heads read both towers, or the private one, which reads the shared one",
+    )
+    shared: TowerSpec
+    private: TowerSpec
+    private_input: Literal["concat", "shared_only"] = Field(
+        default="concat",
+        description="of stacked private towers: the encoder's states and the shared features, or the latter alone",
+    )
+    adversary: AdversarySpec | None = Field(default=None, description="for corpora with different layers")
+    orthogonality: OrthogonalitySpec | None = None
+    reconstruction: float = Field(
+        default=0.0, ge=0.0, description="weight of a decoder from both features to the encoder's states; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _private_towers_fit_the_structure(self) -> "SharedPrivateSpec":
+        if self.structure == "parallel" and self.private_input != "concat":
+            raise ValueError(
+                f"private_input {self.private_input!r} is for structure 'stacked'; leave it out: parallel towers read "
+                "what the shared one reads"
+            )
+        if self.structure == "stacked" and self.private.kind != "bilstm":
+            raise ValueError(
+                f"private: kind {self.private.kind!r} reads the encoder's own states, and stacked private towers read "
+                "the shared features; use kind 'bilstm', or structure 'parallel'"
+            )
+        return self
+
+
 SharingSpec = Annotated[
     HardSharingSpec
     | IndependentSpec
@@ -141,6 +192,7 @@ SharingSpec = Annotated[
     | HierarchicalSpec
     | CrossStitchSpec
     | SluiceSpec
+    | SharedPrivateSpec
     | BranchingSpec
     | ConditioningSpec,
     Field(discriminator="kind"),
