@@ -3,8 +3,8 @@
 K decoders, B sentences, T words, H features, L labels, N predicates.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from seqmtl.batch import Inputs, Targets
 from seqmtl.configuration import SeqMTLConfig
+from seqmtl.data.kinds import TokenKind
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_config
 from seqmtl.encoders.base import Encoder
@@ -71,7 +72,7 @@ class SeqMTLModel(PreTrainedModel):
         backbone = config.backbone_config
         self.tasks: dict[str, Task] = {task.name: task for task in config.task_list}
         self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
-        ground = lay_ground(self.encoder, config.sharing_spec)
+        ground = lay_ground(self.encoder, config.sharing_spec, tasks=self.tasks.values())
         self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=tuple(self.tasks))
         self.heads = nn.ModuleDict(
             {
@@ -133,10 +134,16 @@ class SeqMTLModel(PreTrainedModel):
         return model
 
     def resting_parameters(self, present: Collection[str]) -> list[nn.Parameter]:
-        """The parameters on which no loss of the tasks ``present`` depends: heads, and what sharing keeps apart."""
-        heads = [p for task, head in self.heads.items() if task not in present for p in head.parameters()]
-        serving = {id(p) for p in self.sharing.serving(present)}
-        return [*heads, *(p for p in self.sharing.parameters() if id(p) not in serving)]
+        """The parameters on which no loss of the tasks ``present`` depends."""
+        serving = {id(p) for p in self.serving_parameters(present)}
+        return [p for p in self.parameters() if id(p) not in serving]
+
+    def serving_parameters(self, tasks: Collection[str]) -> list[nn.Parameter]:
+        """The parameters on which the losses of ``tasks`` depend: encoder, what sharing has for them, heads."""
+        own = [self.heads[task] for task in tasks]
+        read = [self.token_head(task).scorer for task in self.sharing.reads(tasks)]  # not the transitions of a CRF
+        parts = (self.encoder, *own, *read)
+        return list(dict.fromkeys([*self.sharing.serving(tasks), *(p for part in parts for p in part.parameters())]))
 
     def prune_sharing(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``, and the layers of towers that no task then reaches.
@@ -165,7 +172,8 @@ class SeqMTLModel(PreTrainedModel):
     def forward(self, inputs: Inputs, targets: Mapping[str, Targets]) -> Losses:
         """The losses of the tasks in ``targets``; each task sees the rows that carry its layer.
 
-        One encoder pass serves every task. A task without a row in the batch costs 0, with its parameters in the graph.
+        One encoder pass serves every task. A task without a row in the batch costs 0. In training every parameter is in
+        the graph, for which distributed training waits, also those of tasks that are not in ``targets`` and not run.
         """
         request = Request(
             tasks=tuple(targets),
@@ -176,6 +184,9 @@ class SeqMTLModel(PreTrainedModel):
         losses = {
             task: self.heads[task](shared.features[task], inputs.word_mask, target) for task, target in targets.items()
         }
+        if self.training and len(targets) < len(self.tasks):
+            nothing = sum(p.sum() for p in self.resting_parameters(targets)) * 0.0
+            losses = {task: replace(loss, total=loss.total + nothing) for task, loss in losses.items()}
         return Losses(losses, shared.penalties)
 
     def features(self, inputs: Inputs, tasks: Sequence[str]) -> Mapping[str, Tensor]:
@@ -191,10 +202,18 @@ class SeqMTLModel(PreTrainedModel):
         Raises:
             KeyError: when the task's head does not label words.
         """
+        return self.token_head(task).scores(features).softmax(dim=-1).mean(dim=0)
+
+    def token_head(self, task: str) -> TokenHead:
+        """The head of a task that labels words.
+
+        Raises:
+            KeyError: when the task's head does not label words.
+        """
         head = self.heads[task]
         if not isinstance(head, TokenHead):
             raise KeyError(task)
-        return head.scores(features).softmax(dim=-1).mean(dim=0)
+        return head
 
     def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
         """The best labels of a token-level task from its features.
@@ -249,18 +268,19 @@ class SeqMTLModel(PreTrainedModel):
             reset()
 
 
-def lay_ground(encoder: Encoder, sharing: SharingSpec) -> Ground:
-    """What towers stand on: the top blocks of the encoder are taken out of it when they ask for them.
+def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task]) -> Ground:
+    """What a scheme is built on: the top blocks of the encoder are taken out of it when towers ask for them.
 
     Raises:
         ConfigError: when the encoder has no such blocks, or towers ask for different numbers of them.
     """
     asked = {tower.layers for _, tower in transformer_towers(sharing)}
+    word_labels = {task.name: len(task.labels) for task in tasks if isinstance(task.kind, TokenKind)}
     if not asked or not isinstance(encoder, TransformerEncoder):
-        return Ground(encoder.out_features)
+        return Ground(encoder.out_features, word_labels=word_labels)
     if len(asked) > 1:
         raise ConfigError(f"sharing: all towers of transformer blocks begin at one block; got layers {sorted(asked)}")
-    return Ground(encoder.out_features, encoder.cut(asked.pop()))
+    return Ground(encoder.out_features, encoder.cut(asked.pop()), word_labels)
 
 
 def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:

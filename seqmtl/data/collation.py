@@ -18,8 +18,9 @@ class Collator:
         self.indexer = indexer
         self.tasks = tuple(tasks)
 
-    def __call__(self, rows: Sequence[tuple[str, Row]]) -> Batch:
-        """Collate (corpus, row) pairs."""
+    def __call__(self, rows: Sequence[tuple[str, Row]], *, only: str | None = None) -> Batch:
+        """Collate (corpus, row) pairs, with the targets of all tasks, or ``only`` of one."""
         inputs = self.indexer([row["tokens"] for _, row in rows])
         width = inputs.word_mask.shape[1]
-        return Batch(inputs, {task.name: task.targets(rows, width=width) for task in self.tasks})
+        tasks = [task for task in self.tasks if only in (None, task.name)]
+        return Batch(inputs, {task.name: task.targets(rows, width=width) for task in tasks})

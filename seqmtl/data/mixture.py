@@ -12,7 +12,7 @@ import numpy as np
 
 from seqmtl.data.batching import cut_batches, deal
 from seqmtl.data.source import Source
-from seqmtl.data.tasks import Row
+from seqmtl.data.tasks import Row, Task
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.specs.mixture import (
     AnnealedSpec,
@@ -129,20 +129,22 @@ class Step:
     Attributes:
         rows: all rows of the step, those of other processes too; what they weigh is known without communication.
         micro_batches: this process's share, one list per accumulation step; a list may be empty.
+        task: the only one that learns from it; None: all do.
     """
 
     rows: list[Drawn]
     micro_batches: list[list[Drawn]]
+    task: str | None = None
 
 
 @dataclass(frozen=True)
 class _Epoch:
-    """The rows of an epoch, what each costs the encoder, and the positions of the rows of each step."""
+    """The rows of an epoch, what each costs the encoder, and the task and the positions of the rows of each step."""
 
     number: int
     rows: list[Drawn]
     lengths: list[int]
-    steps: list[list[int]]
+    steps: list[tuple[str | None, list[int]]]
 
 
 class BatchStream:
@@ -150,6 +152,8 @@ class BatchStream:
 
     The rows of a step are chosen first, from the seed alone, and only then dealt to processes and micro-batches; so
     1 process x 32 sentences, 2 x 16 and 2 x 8 x accumulation 2 take the same steps.
+
+    When tasks take turns, an epoch is a phase per task: all drawn rows from which the task learns, then the next task.
     """
 
     def __init__(
@@ -160,13 +164,24 @@ class BatchStream:
         rank: int,
         processes: int,
         accumulation: int,
+        in_turn: Sequence[Task] = (),
     ) -> None:
-        """Stream the batches of process ``rank`` of ``processes``; ``length`` is what a sentence costs the encoder."""
+        """Stream the batches of process ``rank`` of ``processes``.
+
+        Args:
+            mixture: what an epoch holds.
+            length: what a sentence costs the encoder.
+            rank: this process.
+            processes: among which a step is dealt.
+            accumulation: micro-batches of a process in each step.
+            in_turn: the tasks that take turns; none: all learn together.
+        """
         self.mixture = mixture
         self.length = length
         self.rank = rank
         self.processes = processes
         self.accumulation = accumulation
+        self.in_turn = tuple(in_turn)
         self.epoch = 0
         self.step = 0
         self._planned: _Epoch | None = None  # the latest, so that counting its steps and taking them draws once
@@ -186,26 +201,41 @@ class BatchStream:
     def __iter__(self) -> Iterator[Step]:
         """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
         plan = self._plan(self.epoch)
-        for batch in plan.steps[self.step :]:
+        for task, batch in plan.steps[self.step :]:
             self.step += 1
             parts = deal(batch, plan.lengths, shards=self.processes * self.accumulation)
             mine = parts[self.rank :: self.processes]
-            yield Step([plan.rows[p] for p in batch], [[plan.rows[p] for p in part] for part in mine])
+            yield Step([plan.rows[p] for p in batch], [[plan.rows[p] for p in part] for part in mine], task)
         self.epoch, self.step = self.epoch + 1, 0
 
     def _plan(self, epoch: int) -> _Epoch:
         if self._planned is None or self._planned.number != epoch:
             rows = self.mixture.draw(epoch)
             lengths = [self.length(row["tokens"]) for _, row in rows]
-            self._planned = _Epoch(epoch, rows, lengths, self._cut(lengths, epoch))
+            steps = [
+                (task, batch)
+                for number, (task, positions) in enumerate(self._phases(rows))
+                for batch in self._cut(positions, lengths, epoch=epoch, phase=number)
+            ]
+            self._planned = _Epoch(epoch, rows, lengths, steps)
         return self._planned
 
-    def _cut(self, lengths: list[int], epoch: int) -> list[list[int]]:
+    def _phases(self, rows: list[Drawn]) -> list[tuple[str | None, list[int]]]:
+        """Each task that takes its turn, and the positions of the rows that teach it."""
+        if not self.in_turn:
+            return [(None, list(range(len(rows))))]
+        return [
+            (task.name, [p for p, (corpus, row) in enumerate(rows) if task.weight_of(row, corpus=corpus)])
+            for task in self.in_turn
+        ]
+
+    def _cut(self, positions: list[int], lengths: list[int], *, epoch: int, phase: int) -> list[list[int]]:
         spec = self.mixture.spec
         shards = self.processes * self.accumulation
-        return cut_batches(
-            lengths,
+        batches = cut_batches(
+            [lengths[p] for p in positions],
             budget=spec.tokens_per_batch * shards,
             max_sentences=spec.max_sentences * shards,
-            rng=np.random.default_rng((self.mixture.seed, epoch, len(lengths))),
+            rng=np.random.default_rng((self.mixture.seed, epoch, len(positions), phase)),
         )
+        return [[positions[number] for number in batch] for batch in batches]

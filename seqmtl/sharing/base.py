@@ -86,6 +86,10 @@ class Sharing(nn.Module, ABC):
         """The parameters on which the features of ``tasks`` depend; others rest in a step that has only these tasks."""
         return list(self.parameters())
 
+    def reads(self, tasks: Collection[str]) -> list[str]:  # noqa: ARG002  # schemes that read heads need it
+        """The tasks whose heads learn from ``tasks``, since the features of these depend on ``Request.read``."""
+        return []
+
     def coupling(self) -> Coupling:
         """What was learned; a scheme without learned sharing has nothing to show."""
         return Coupling({})

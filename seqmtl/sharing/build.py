@@ -1,11 +1,12 @@
 """Specs to sharing schemes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
 from torch import nn
 
-from seqmtl.errors import ConfigError
+from seqmtl.errors import ConfigError, nearest
 from seqmtl.layers.conditioning import Concatenation, FiLM, Gate
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.sharing import cross_stitch, sluice
@@ -18,11 +19,13 @@ from seqmtl.sharing.domain_separation import Reconstruction
 from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
+from seqmtl.sharing.jmt import JointManyTask, LabelEmbedding, stacked_sizes
 from seqmtl.sharing.pruning import all_reads, kept_entries
 from seqmtl.sharing.shared_private import Separation, SharedPrivate
 from seqmtl.sharing.sluice import Sluice
 from seqmtl.sharing.soft import Soft
 from seqmtl.sharing.towers.base import Tower
+from seqmtl.sharing.towers.bilstm import BiLSTMTower
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.specs.sharing import (
     BranchingSpec,
@@ -31,6 +34,7 @@ from seqmtl.specs.sharing import (
     HardSharingSpec,
     HierarchicalSpec,
     IndependentSpec,
+    JMTSpec,
     SharedPrivateSpec,
     SharingSpec,
     SluiceSpec,
@@ -54,6 +58,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
             return build_cross_stitch(spec, {task: ground.tower(spec.tower) for task in tasks})
         case SluiceSpec():
             return build_sluice(spec, {task: ground.tower(spec.tower) for task in tasks})
+        case JMTSpec():
+            return build_jmt(spec, ground=ground, tasks=tasks)
         case SoftSpec():
             return build_soft(spec, {task: ground.tower(spec.tower) for task in tasks})
         case HierarchicalSpec():
@@ -185,6 +191,41 @@ def build_separation(
         decoder=Reconstruction(width, ground.in_features) if spec.reconstruction > 0.0 else None,
         reconstruction=spec.reconstruction,
     )
+
+
+def build_jmt(spec: JMTSpec, *, ground: Ground, tasks: Sequence[str]) -> JointManyTask:
+    """Joint many-task model, a tower on top of the other."""
+    order = tuple(tasks) if spec.order is None else spec.order
+    check_order(order, tasks)
+    labels = {
+        task: LabelEmbedding(ground.word_labels[task], spec.label_dim)
+        for task in order[:-1]
+        if task in ground.word_labels
+    }
+    sizes = stacked_sizes(order, labels, word=ground.in_features, layer=spec.tower.width, label=spec.label_dim)
+    towers = {
+        task: BiLSTMTower(size, width=spec.tower.width, layers=spec.tower.layers, dropout=spec.tower.dropout)
+        for task, size in sizes.items()
+    }
+    return JointManyTask(towers, labels, detach_label_embeddings=spec.detach_label_embeddings)
+
+
+def check_order(order: Sequence[str], tasks: Sequence[str]) -> None:
+    """Make sure that ``order`` names every task once.
+
+    Raises:
+        ConfigError: with the task that is unknown, there twice, or missing.
+    """
+    for name, count in Counter(order).items():
+        if name not in tasks:
+            raise ConfigError(f"sharing.order: no task {name!r}; {nearest(name, tasks)}")
+        if count > 1:
+            raise ConfigError(f"sharing.order: task {name!r} is there {count} times; name every task once")
+    missing = [task for task in tasks if task not in order]
+    if missing:
+        raise ConfigError(
+            f"sharing.order: {', '.join(order)} leaves out {', '.join(missing)}; name every task once, lowest first"
+        )
 
 
 def check_subspaces(subspaces: int, tower: Tower) -> None:

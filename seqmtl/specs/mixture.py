@@ -63,6 +63,10 @@ class MixtureSpec(Spec):
     """
 
     rates: RatesSpec = ProportionalSpec()
+    schedule: Literal["interleaved", "sequential"] = Field(
+        default="interleaved",
+        description="all tasks together, or in each epoch one after the other, each with all drawn rows that carry it",
+    )
     tokens_per_batch: int = Field(default=768, ge=1, description="longest sentence times sentences, at most")
     max_sentences: int = Field(default=256, ge=1)
     rows_per_epoch: int | None = Field(default=None, ge=1, description="null: the largest corpus once at its rate")

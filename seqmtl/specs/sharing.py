@@ -185,11 +185,34 @@ class SharedPrivateSpec(Spec):
         return self
 
 
+class SuccessiveRegularisationSpec(Spec):
+    """``delta * |theta - theta'|^2`` keeps a task near what the task before left in this epoch."""
+
+    delta: float = Field(default=1e-3, ge=0.0)
+    classifier_delta: float = Field(default=1e-2, ge=0.0, description="of the heads of lower tasks")
+
+
+class JMTSpec(Spec):
+    """A BiLSTM layer per task on top of the other, with the lower tasks' predictions (Hashimoto et al. 2017)."""
+
+    kind: Literal["jmt"]
+    tower: BiLSTMTowerSpec = Field(description="of each task, on top of the one below")
+    order: tuple[str, ...] | None = Field(default=None, description="tasks, lowest first; null: as the recipe has them")
+    label_dim: int = Field(default=100, ge=1, description="size of a label embedding")
+    detach_label_embeddings: bool = Field(
+        default=False, description="higher tasks do not train the heads and layers of lower ones through predictions"
+    )
+    successive_regularisation: SuccessiveRegularisationSpec | None = Field(
+        default=None, description="{} for the paper's; needs mixture.schedule 'sequential'; null: none"
+    )
+
+
 SharingSpec = Annotated[
     HardSharingSpec
     | IndependentSpec
     | SoftSpec
     | HierarchicalSpec
+    | JMTSpec
     | CrossStitchSpec
     | SluiceSpec
     | SharedPrivateSpec

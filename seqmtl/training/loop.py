@@ -26,6 +26,7 @@ from seqmtl.training.history import History
 from seqmtl.training.losses import RunningLosses
 from seqmtl.training.mixed import Mixed
 from seqmtl.training.optimisation import build_optimizer, build_schedule
+from seqmtl.training.phases import build_phases, tasks_in_turn
 from seqmtl.training.progress import watch
 from seqmtl.training.report import mixture_table
 from seqmtl.training.selection import Selection
@@ -65,6 +66,7 @@ def train(
         rank=accelerator.process_index,
         processes=accelerator.num_processes,
         accumulation=spec.accumulation,
+        in_turn=tasks_in_turn(prepared.recipe, prepared.tasks),
     )
     steps = count_steps(stream, spec)
 
@@ -74,6 +76,7 @@ def train(
 
     wrapped, optimizer = accelerator.prepare(prepared.model, optimizer)
     model: SeqMTLModel = accelerator.unwrap_model(wrapped)
+    phases = build_phases(prepared.recipe, model)
     collate = Collator(prepared.indexer, prepared.tasks)
     annotator = Annotator(model, prepared.indexer)
     selection = Selection(patience=spec.patience)
@@ -89,7 +92,7 @@ def train(
             for step in stream:
                 words = labelled_words(tasks, step)
                 for number, rows in enumerate(step.micro_batches):
-                    batch = collate(rows or without_layers(step)).to(accelerator.device)
+                    batch = collate(rows or without_layers(step), only=step.task).to(accelerator.device)
                     last = number == len(step.micro_batches) - 1
                     with torch.enable_grad() if last else accelerator.no_sync(wrapped):
                         losses = wrapped(batch.inputs, batch.targets)
@@ -102,6 +105,8 @@ def train(
                         )
                         accelerator.backward(loss)
                     running.add(losses)
+                if phases and step.task:
+                    phases.add_gradient(epoch, step.task)
                 rest_absent_tasks(model, words)
                 accelerator.clip_grad_norm_(wrapped.parameters(), spec.clip_norm)
                 optimizer.step()
@@ -174,10 +179,14 @@ def count_steps(stream: BatchStream, spec: TrainingSpec) -> int:
     """Optimiser steps of the run, which the learning-rate schedule must know; no stream is read for it.
 
     Raises:
-        ConfigError: when a corpus is streamed and ``max_steps`` is not set.
+        ConfigError: when a corpus is streamed and ``max_steps`` is not set, or there is no step.
     """
     if not stream.mixture.streamed:
         steps = sum(stream.steps(epoch) for epoch in range(spec.epochs))
+        if not steps:
+            raise ConfigError(
+                "mixture.schedule: no row that is drawn teaches any task; change mixture.rates or tasks.TASK.corpora"
+            )
         return min(steps, spec.max_steps or steps)
     if spec.max_steps is None:
         raise ConfigError(
@@ -215,7 +224,9 @@ def evaluate(
 
 def labelled_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
     """Labelled words of each task in the whole step, on all processes; known without asking them."""
-    return {name: sum(task.weight_of(row, corpus=corpus) for corpus, row in step.rows) for name, task in tasks.items()}
+    learning = {name: task for name, task in tasks.items() if step.task in (None, name)}
+    words = {name: sum(task.weight_of(row, corpus=c) for c, row in step.rows) for name, task in learning.items()}
+    return dict.fromkeys(tasks, 0) | words
 
 
 def without_layers(step: Step) -> list[tuple[str, dict]]:

@@ -20,7 +20,9 @@ class RunningLosses:
 
     def add(self, losses: Losses) -> None:
         """Add one micro-batch."""
-        self._totals += torch.stack([losses.tasks[task].total.detach().mean().float() for task in self.tasks])
+        for number, task in enumerate(self.tasks):
+            if task in losses.tasks:
+                self._totals[number] += losses.tasks[task].total.detach().mean().float()
 
     def count(self, words: Mapping[str, int]) -> None:
         """Add the labelled words of one step, those of other processes too."""

@@ -13,11 +13,12 @@ from seqmtl.encoders.transformer import CaseEmbedding, TransformerEncoder
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.layers.scalar_mix import ScalarMix
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.sharing.jmt import LabelEmbedding
 from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.training import TrainingSpec
 
 MIXING_MODULES = (Alpha, ChannelAlpha, Beta)
-NO_DECAY_MODULES = (*MIXING_MODULES, ScalarMix, nn.LayerNorm, nn.Embedding, CaseEmbedding)
+NO_DECAY_MODULES = (*MIXING_MODULES, ScalarMix, nn.LayerNorm, nn.Embedding, CaseEmbedding, LabelEmbedding)
 NO_DECAY_NAMES = ("bias", "start", "end")  # vectors, though K decoders make them matrices
 
 

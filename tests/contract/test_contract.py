@@ -85,6 +85,7 @@ SHARING: dict[str, Json] = {
     "conditioning concat": {"kind": "conditioning", "form": "concat", "tower": TOWER},
     "conditioning gates": {"kind": "conditioning", "form": "multiplicative"},
     "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
+    "jmt": {"kind": "jmt", "tower": TOWER, "order": ["tested", "upos", "finder"], "label_dim": 4},
 }
 
 # Each head is trained beside a softmax head for upos, so that there is something to share.

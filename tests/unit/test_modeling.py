@@ -121,6 +121,22 @@ def test_a_batch_of_empty_sentences_costs_zero_with_every_parameter_in_the_graph
     assert model.decode_roles("srl", features["srl"], mask, predicates=mask.nonzero()).labels.shape == (0, 0)
 
 
+def test_tasks_that_are_not_asked_for_are_not_run_but_stay_in_the_graph(tiny_model: Build):
+    tiny = tiny_model()
+    tiny.model.eval()
+    every = tiny.model(tiny.batch.inputs, tiny.batch.targets).tasks
+    one = {"upos": tiny.batch.targets["upos"]}
+    assert torch.equal(tiny.model(tiny.batch.inputs, one).tasks["upos"].total, every["upos"].total)
+    ran = []
+    for task, head in tiny.model.heads.items():
+        head.register_forward_hook(lambda *_, task=task: ran.append(task))
+    losses = tiny.model.train()(tiny.batch.inputs, one).tasks
+    assert ran == list(losses) == ["upos"]
+    losses["upos"].total.sum().backward()
+    for task, head in tiny.model.heads.items():
+        assert all(p.grad is not None and bool(p.grad.any()) == (task == "upos") for p in head.parameters())
+
+
 def collated(tiny, rows: list[dict[str, Any]]):
     return Collator(tiny.indexer, list(tiny.model.tasks.values()))([("tiny", row) for row in rows])
 

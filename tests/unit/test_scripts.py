@@ -11,6 +11,8 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from seqmtl import SeqMTLModel
 from seqmtl.evaluation import scores_from_json
@@ -177,3 +179,36 @@ def test_two_processes_train_corpora_with_disjoint_layers(tiny, write_corpus, to
     assert "unused" not in done.stderr
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["processes"] == 2
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_in_which_tasks_take_turns_learn_what_one_process_learns(tiny, write_recipe, tmp_path):
+    tiny["encoder"] |= {"dropout": 0.0, "word_dropout": 0.0, "layers": 0}
+    tiny["encoder"]["characters"]["dropout"] = 0.0
+    for task in tiny["tasks"].values():
+        task["head"]["dropout"] = 0.0
+        task["unseen_labels"] = "allow"
+    tower = {"kind": "bilstm", "width": 16, "dropout": 0.0}
+    regularisation = {"delta": 0.5, "classifier_delta": 1.0}  # so strong that counting it twice would show
+    tiny["sharing"] = {"kind": "jmt", "tower": tower, "label_dim": 8, "successive_regularisation": regularisation}
+    tiny["corpora"]["toy"]["sizes"]["train"] = 17
+    tiny["mixture"] = {"schedule": "sequential", "tokens_per_batch": 60}
+    tiny["training"] |= {"epochs": 2, "learning_rates": dict.fromkeys(("encoder", "sharing", "heads"), 1e-3)}
+    runs = {}
+    for processes, mixture in ((2, {"max_sentences": 2}), (1, {"max_sentences": 4, "tokens_per_batch": 120})):
+        tiny["mixture"] |= mixture
+        recipe = write_recipe(tiny)
+        command = [*LAUNCH[:-1], str(processes), str(SCRIPTS / "train.py"), str(recipe)]
+        out = tmp_path / f"{processes}"
+        done = subprocess.run(
+            [*command, "--out", str(out)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads((out / "metrics.json").read_text())["processes"] == processes
+        runs[processes] = load_file(out / "model.safetensors")
+    for name, value in runs[1].items():
+        torch.testing.assert_close(runs[2][name], value, rtol=0, atol=1e-4, msg=name)

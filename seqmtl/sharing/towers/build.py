@@ -1,6 +1,7 @@
 """Specs to towers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from seqmtl.errors import ConfigError
@@ -13,15 +14,17 @@ from seqmtl.specs.sharing import BiLSTMTowerSpec, TowerSpec, TransformerTowerSpe
 
 @dataclass(frozen=True)
 class Ground:
-    """What towers are built on.
+    """What a scheme is built on.
 
     Attributes:
         in_features: D, size of the encoder's states.
         top: the blocks that the encoder leaves to the towers; None: it keeps them.
+        word_labels: how many labels there are for a word, of each task whose head labels words.
     """
 
     in_features: int
     top: TopBlocks | None = None
+    word_labels: Mapping[str, int] = field(default_factory=dict)
 
     def tower(self, spec: TowerSpec, *, in_features: int | None = None) -> Tower:
         """A new tower.

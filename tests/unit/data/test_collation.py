@@ -87,6 +87,13 @@ def test_a_task_without_a_row_has_empty_targets_of_the_same_kind(collate: Collat
     assert {finder.rows.dtype, finder.labels.dtype, roles.predicates.dtype, roles.labels.dtype} == {torch.long}
 
 
+def test_a_batch_for_one_task_has_its_targets_only(collate: Collator):
+    whole, part = collate(BATCH), collate(BATCH, only="srl")
+    assert list(part.targets) == ["srl"]
+    assert torch.equal(part.targets["srl"].labels, whole.targets["srl"].labels)
+    assert torch.equal(part.inputs.word_mask, whole.inputs.word_mask)
+
+
 def test_rows_without_any_layer_still_make_inputs(collate: Collator):
     batch = collate([("ewt", {"tokens": ["dogs", "run"]})])
     assert batch.inputs.word_mask.tolist() == [[True, True]]

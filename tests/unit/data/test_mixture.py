@@ -11,9 +11,10 @@ from datasets import Dataset, IterableDataset
 
 from seqmtl.data.mixture import BatchStream, Drawn, Mixture, Step
 from seqmtl.data.source import ListSource, Source, StreamSource
-from seqmtl.data.tasks import Row
+from seqmtl.data.tasks import Row, Task, build_task
 from seqmtl.errors import ConfigError
 from seqmtl.specs.mixture import MixtureSpec
+from seqmtl.specs.tasks import TaskSpec
 
 SIZES = {"big": 400, "middle": 100, "small": 25}
 
@@ -312,3 +313,94 @@ def test_budgets_are_counted_in_what_the_encoder_reads():
     for step in batches:
         longest = max(len(row["tokens"]) for _, row in step.rows)
         assert 2 * longest * len(step.rows) <= 100
+
+
+# Tasks in turn.
+
+CARRIED = {"both": ("upos", "ner_tags"), "tagged": ("upos",), "named": ("ner_tags",), "bare": ()}
+TURNS = {"ner": "ner_tags", "upos": "upos"}
+
+
+def layered(names: Sequence[str]) -> dict[str, list[Row]]:
+    """Corpora with different layers, some of whose sentences are empty."""
+    lengths = np.random.default_rng(1).integers(0, 9, 50).tolist()
+    return {
+        name: [
+            {"id": f"{name}-{number}", "tokens": ["a"] * length} | {layer: ["X"] * length for layer in CARRIED[name]}
+            for number, length in enumerate(lengths)
+        ]
+        for name in names
+    }
+
+
+def in_turn(
+    names: Sequence[str] = tuple(CARRIED), *, rank: int = 0, processes: int = 1, accumulation: int = 1, **more: Any
+) -> BatchStream:
+    corpora = layered(names)
+    every = [row for part in corpora.values() for row in part]
+    specs = {task: {"layer": layer, "head": {"kind": "softmax"}} for task, layer in TURNS.items()}
+    return BatchStream(
+        mixture(sources={name: ListSource(part) for name, part in corpora.items()}, **more),
+        length=len,
+        rank=rank,
+        processes=processes,
+        accumulation=accumulation,
+        in_turn=[build_task(task, TaskSpec.parse(spec, source="test"), every) for task, spec in specs.items()],
+    )
+
+
+def test_tasks_take_turns_each_with_all_the_rows_that_teach_it():
+    batches = in_turn(tokens_per_batch=60)
+    for epoch in range(2):
+        steps = list(batches)
+        assert len(steps) == batches.steps(epoch) > 4
+        turns = [step.task for step in steps]
+        assert turns == sorted(turns)  # "ner" before "upos"
+        assert set(turns) == set(TURNS)
+        for task, layer in TURNS.items():
+            seen = Counter(i for step in steps if step.task == task for i in ids(step.rows))
+            drawn = batches.mixture.draw(epoch)
+            assert seen == Counter(row["id"] for _, row in drawn if row.get(layer))  # neither absent nor empty
+
+
+def test_a_task_that_learns_from_some_corpora_has_only_their_rows_in_its_turn():
+    batches = in_turn()
+    ner = batches.in_turn[0]
+    batches.in_turn = (Task("ner", ner.spec.model_copy(update={"corpora": ("named",)}), ner.labels),)
+    assert {name for step in batches for name, _ in step.rows} == {"named"}
+
+
+@pytest.mark.parametrize(("processes", "accumulation"), [(2, 1), (1, 2), (2, 2)])
+def test_turns_are_the_same_on_any_number_of_processes_and_micro_batches(processes: int, accumulation: int):
+    shards = processes * accumulation
+    ranks = [
+        take(
+            in_turn(rank=rank, processes=processes, accumulation=accumulation, tokens_per_batch=240 // shards), epochs=2
+        )
+        for rank in range(processes)
+    ]
+    for step, *parts in zip(take(in_turn(tokens_per_batch=240), epochs=2), *ranks, strict=True):
+        assert all((part.task, ids(part.rows)) == (step.task, ids(step.rows)) for part in parts)
+        dealt = [i for part in parts for micro_batch in part.micro_batches for i in ids(micro_batch)]
+        assert sorted(dealt) == sorted(ids(step.rows))
+
+
+def test_a_stream_restored_inside_a_turn_goes_on_there():
+    expected = [(step.task, ids(step.rows)) for step in take(in_turn(tokens_per_batch=60), epochs=2)]
+    first = in_turn(tokens_per_batch=60)
+    before = [(step.task, ids(step.rows)) for step in islice(first, 3)]
+    assert first.state_dict() == {"epoch": 0, "step": 3}
+    second = in_turn(tokens_per_batch=60)
+    second.load_state_dict(first.state_dict())
+    assert before + [(step.task, ids(step.rows)) for step in take(second, epochs=2)] == expected
+
+
+def test_turns_shuffle_their_rows_apart():
+    steps = take(in_turn(["both"], tokens_per_batch=60))
+    plans = {task: [ids(step.rows) for step in steps if step.task == task] for task in TURNS}
+    assert plans["ner"] != plans["upos"]
+    assert sorted(i for step in plans["ner"] for i in step) == sorted(i for step in plans["upos"] for i in step)
+
+
+def test_without_turns_every_task_learns_from_a_step():
+    assert {step.task for step in take(stream(mixture()))} == {None}

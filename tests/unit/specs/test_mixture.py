@@ -31,6 +31,7 @@ def test_each_kind_has_its_own_keys():
         ({"rates": {"kind": "weights", "weights": {"a": -1}}}, r"rates\.weights\.a: got -1"),
         ({"rates": {"kind": "weights"}}, r"rates\.weights: this key is required"),
         ({"tokens_per_batch": 0}, "tokens_per_batch: got 0"),
+        ({"schedule": "random"}, "schedule: got 'random'"),
         ({"max_sentences": 0}, "max_sentences: got 0"),
         ({"rows_per_epoch": 0}, "rows_per_epoch: got 0"),
     ],

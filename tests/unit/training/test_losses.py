@@ -43,6 +43,15 @@ def test_taking_starts_again_and_leaves_out_tasks_without_words():
     assert running.take(sum_processes=alone) == {"a": 2.5}
 
 
+def test_a_task_whose_turn_it_is_not_adds_nothing():
+    running = RunningLosses(["a", "b"], torch.device("cpu"))
+    running.add(losses(a=[3.0]))
+    running.count({"a": 2, "b": 0})
+    running.add(losses(b=[4.0]))
+    running.count({"a": 0, "b": 1})
+    assert running.take(sum_processes=alone) == {"a": 1.5, "b": 4.0}
+
+
 def test_losses_hold_no_graph():
     total = torch.ones(1, requires_grad=True)
     running = RunningLosses(["a"], torch.device("cpu"))

@@ -9,7 +9,7 @@ from seqmtl.encoders.build import InventorySizes
 from seqmtl.labels import LabelInventory
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, TransformerEncoderSpec
-from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec
+from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec, JMTSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import LearningRates, TrainingSpec
 from seqmtl.training.optimisation import build_optimizer, build_schedule
@@ -32,9 +32,9 @@ TASKS = [
 ]
 
 
-def bilstm_model():
+def bilstm_model(sharing=None):
     encoder = BiLSTMEncoderSpec(kind="bilstm", word_dim=8, width=8, characters=CharacterCNNSpec(width=8))
-    sharing = HardSharingSpec(kind="hard", tower=BiLSTMTowerSpec(kind="bilstm", width=8))
+    sharing = sharing or HardSharingSpec(kind="hard", tower=BiLSTMTowerSpec(kind="bilstm", width=8))
     return SeqMTLModel.from_encoder(encoder, tasks=TASKS, sharing=sharing, sizes=SIZES)
 
 
@@ -85,6 +85,13 @@ def test_biases_norms_embeddings_and_scalars_do_not_decay_and_matrices_do(tiny_e
         assert "heads.upos.scorer.outer.weight" not in spared
         assert "heads.chunk.transitions" not in spared
     assert {name for name in spared if "scalar_mix" in name}
+
+
+def test_label_embeddings_do_not_decay_and_learn_like_a_tower():
+    tower = BiLSTMTowerSpec(kind="bilstm", width=8)
+    found = settings(bilstm_model(JMTSpec(kind="jmt", tower=tower, label_dim=4)))
+    assert found["sharing.labels.upos.weight"] == (1e-3, 0.0)
+    assert found["sharing.towers.upos.layers.0.forward_lstm.weight_ih_l0"] == (1e-3, 0.1)
 
 
 def test_what_is_new_around_a_pretrained_encoder_learns_like_a_head(tiny_encoder):
