@@ -94,7 +94,7 @@ class SoftSpec(Spec):
     form: Literal["pairwise", "mean"] = Field(
         default="pairwise", description="squared distance of each two towers, or of each tower to their mean"
     )
-    weight: float = Field(default=1e-3, ge=0.0, description="lambda of the penalty")
+    weight: float = Field(default=1e-4, ge=0.0, description="lambda of the penalty")
     layers: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         default=None, min_length=1, description="layers of the towers that are kept alike, 1 the lowest; null: all"
     )

@@ -8,6 +8,8 @@ from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.shared_private import SharedPrivate
 from seqmtl.sharing.towers.build import Ground
+from seqmtl.specs.library import shipped
+from seqmtl.specs.recipe import load_recipe
 from seqmtl.specs.sharing import (
     AdversarySpec,
     BiLSTMTowerSpec,
@@ -92,3 +94,10 @@ def test_a_decoder_needs_towers_of_one_width():
     wide = BiLSTMTowerSpec(kind="bilstm", width=8)
     with pytest.raises(ConfigError, match=r"sharing\.reconstruction: .* has 6, a private one 8; give both the same"):
         build_sharing(shared_private(private=wide, reconstruction=0.1), ground=Ground(4), tasks=("a", "b"))
+
+
+@pytest.mark.parametrize("path", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_sharing_of_every_shipped_recipe_fits_its_tasks(path, cut):
+    recipe, _ = load_recipe(str(path))
+    sharing = build_sharing(recipe.sharing, ground=cut.ground, tasks=tuple(recipe.tasks))
+    assert all(sharing.serving([task]) or not list(sharing.parameters()) for task in recipe.tasks)
