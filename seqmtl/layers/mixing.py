@@ -35,9 +35,14 @@ class Alpha(nn.Module):
         self.subspaces = subspaces
         self.directions = directions
         self.normalisation: Normalisation = normalisation
-        self.weight = nn.Parameter(initial.log() if normalisation == "softmax" else initial.clone())
+        self.weight = nn.Parameter(torch.empty_like(initial))
+        self.start(initial)
         self.kept: Tensor | None
         self.register_buffer("kept", kept)
+
+    def start(self, matrix: Tensor) -> None:
+        """Let A be ``matrix`` from now on, with its rows normalised as this mixture is."""
+        self.weight.data.copy_(matrix.log() if self.normalisation == "softmax" else matrix)
 
     @property
     def matrix(self) -> Tensor:
@@ -87,6 +92,10 @@ class ChannelAlpha(nn.Module):
         self.weight = nn.Parameter(initial[..., None].repeat(1, 1, features))
         self.kept: Tensor | None
         self.register_buffer("kept", kept)
+
+    def start(self, matrix: Tensor) -> None:
+        """Let every feature's matrix be ``matrix`` ``[M, M]`` from now on."""
+        self.weight.data.copy_(matrix[..., None])
 
     @property
     def matrix(self) -> Tensor:

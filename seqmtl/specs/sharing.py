@@ -57,6 +57,9 @@ class CrossStitchSpec(Spec):
     same_task: float = Field(
         default=0.9, ge=0.0, le=1.0, description="initial weight of a task's own state; the others share the rest"
     )
+    alpha_from: str | None = Field(
+        default=None, description="start alpha at the numbers that `seqmtl inspect RUN --json FILE` wrote here"
+    )
     connections: Connections | None = Field(default=None, description="written by prune_sharing; null: all")
 
 
@@ -76,6 +79,9 @@ class SluiceSpec(Spec):
     orthogonality: float = Field(default=0.1, ge=0.0, description="weight of the penalty between subspaces")
     orthogonality_form: Literal["unit", "column"] = Field(
         default="unit", description="between the weight vectors of units, or the columns of the public code"
+    )
+    alpha_from: str | None = Field(
+        default=None, description="start alpha and beta at the numbers that `seqmtl inspect RUN --json FILE` wrote here"
     )
     connections: Connections | None = Field(default=None, description="written by prune_sharing; null: all")
 

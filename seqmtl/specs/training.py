@@ -42,5 +42,11 @@ class TrainingSpec(Spec):
     save_best_per_task: bool = Field(
         default=False, description="keep each task's best checkpoint in best/TASK, beside the best by mean"
     )
+    start_from: str | None = Field(
+        default=None, description="a run; its parameters of the same name and shape are taken over before training"
+    )
+    log_coupling_every: int = Field(
+        default=100, ge=1, description="steps between entries of what the tasks share in history.jsonl"
+    )
     seed: int = Field(default=1, ge=0)
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()

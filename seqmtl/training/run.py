@@ -63,9 +63,10 @@ def train_recipe(
     prepared = prepare(recipe, folder=folder or Path())
     if spec.trackers:
         accelerator.init_trackers(recipe.name)
-    return train(
-        prepared, Path(out), console=Console(quiet=True) if quiet else console or Console(), accelerator=accelerator
-    )
+    console = Console(quiet=True) if quiet else console or Console()
+    if prepared.warm_start is not None:
+        console.print(str(prepared.warm_start), markup=False, highlight=False, soft_wrap=True)
+    return train(prepared, Path(out), console=console, accelerator=accelerator)
 
 
 def check_trackers(trackers: Sequence[str]) -> None:

@@ -28,7 +28,9 @@ from seqmtl.specs.encoders import BiLSTMEncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.tasks import SoftmaxHeadSpec, TaskSpec
 from seqmtl.training.checks import check_dev, check_labels, check_layers, check_names, check_spans, check_words
+from seqmtl.training.start import Start, start_at_home
 from seqmtl.training.vectors import load_vectors, words_of_vectors
+from seqmtl.training.warm_start import WarmStart
 
 STREAM_SAMPLE = 2000  # rows of a streamed corpus from which labels and vocabularies are collected
 
@@ -45,6 +47,7 @@ class Prepared:
         train: where training rows come from, per corpus.
         dev, test: rows to be scored, per corpus; a corpus without the split, or without any task's layer in it, is
             left out.
+        warm_start: what the model has from another run; None: nothing.
     """
 
     recipe: RecipeSpec
@@ -54,6 +57,7 @@ class Prepared:
     train: Mapping[str, Source]
     dev: Mapping[str, list[Row]]
     test: Mapping[str, list[Row]]
+    warm_start: WarmStart | None
 
 
 def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] | None = None) -> Prepared:
@@ -65,7 +69,7 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
         datasets: corpora made in Python, by name: they need no entry in the recipe, and go before one of that name.
 
     Raises:
-        ConfigError: when the recipe speaks of a corpus or layer that there is not.
+        ConfigError: when the recipe speaks of a corpus or layer that there is not, or starts from what does not fit it.
         DataError: when a corpus cannot be read, or has labels to be scored that training lacks.
         EncoderError: when the encoder cannot be loaded.
     """
@@ -73,6 +77,7 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
     backbone = _backbone_config(recipe)  # first, because a misspelt encoder should not wait for large corpora
     ready = dict(datasets or {})
     recipe = resolved(recipe, folder=folder, ready=tuple(ready))
+    start = Start(recipe)
     for name, corpus in ready.items():
         check_spans(corpus, name=name, layers=_span_layers(recipe, name))
     corpora = load_corpora(recipe) | ready
@@ -102,7 +107,7 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
         assert isinstance(model.encoder, BiLSTMEncoder)
         assert indexer.words is not None
         load_vectors(model.encoder, recipe.encoder, vocabulary=indexer.words.vocabulary, sentences=sentences)
-    return Prepared(recipe, tasks, indexer, model, train, dev, test)
+    return Prepared(recipe, tasks, indexer, model, train, dev, test, start.put_into(model, indexer))
 
 
 def seed_everything(seed: int) -> None:
@@ -113,7 +118,7 @@ def seed_everything(seed: int) -> None:
 
 
 def resolved(recipe: RecipeSpec, *, folder: Path, ready: Collection[str] = ()) -> RecipeSpec:
-    """The recipe with its references to shipped corpora followed and local paths absolute: it works from any folder.
+    """The recipe with its references to shipped corpora followed and its paths absolute: it works from any folder.
 
     Args:
         recipe: what was asked for.
@@ -129,7 +134,7 @@ def resolved(recipe: RecipeSpec, *, folder: Path, ready: Collection[str] = ()) -
         if name not in ready:
             spec, home = resolve_corpus(entry, folder=folder)
             specs[name] = at_home(spec, home)
-    return recipe.model_copy(update={"corpora": specs})
+    return start_at_home(recipe.model_copy(update={"corpora": specs}), folder)
 
 
 def load_corpora(recipe: RecipeSpec) -> dict[str, Corpus]:

@@ -1,0 +1,63 @@
+"""What a recipe starts from beside its pretrained encoder: another run, and the alphas of another run."""
+
+from pathlib import Path
+
+from seqmtl.data.indexing import Indexer
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.sharing.coupling import read_coupling, start_mixing
+from seqmtl.sharing.cross_stitch import CrossStitch
+from seqmtl.sharing.sluice import Sluice
+from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.specs.sharing import CrossStitchSpec, SharingSpec, SluiceSpec
+from seqmtl.training.warm_start import WarmStart, load_donor, take_over
+
+
+class Start:
+    """Reads what a recipe starts from, then puts it into the recipe's model."""
+
+    def __init__(self, recipe: RecipeSpec) -> None:
+        """Read what a resolved recipe names.
+
+        Raises:
+            ConfigError: when it is not there.
+        """
+        run, file = recipe.training.start_from, alpha_from(recipe.sharing)
+        self.donor = None if run is None else load_donor(run)
+        self.alphas = None if file is None else (file, read_coupling(Path(file)))
+
+    def put_into(self, model: SeqMTLModel, indexer: Indexer) -> WarmStart | None:
+        """Let ``model``, which reads with ``indexer``, start there.
+
+        Returns:
+            What it has from another run; None: the recipe names none.
+
+        Raises:
+            ConfigError: when it does not fit.
+        """
+        warm_start = None if self.donor is None else take_over(model, indexer, self.donor)
+        if self.alphas is not None:
+            assert isinstance(model.sharing, CrossStitch | Sluice)
+            file, coupling = self.alphas
+            start_mixing(model.sharing, coupling, source=file)
+        return warm_start
+
+
+def start_at_home(recipe: RecipeSpec, folder: Path) -> RecipeSpec:
+    """``recipe`` with the paths from which it starts made absolute; they count from ``folder``."""
+    run, file = recipe.training.start_from, alpha_from(recipe.sharing)
+    if run is not None:
+        training = recipe.training.model_copy(update={"start_from": _absolute(run, folder)})
+        recipe = recipe.model_copy(update={"training": training})
+    if file is not None:
+        sharing = recipe.sharing.model_copy(update={"alpha_from": _absolute(file, folder)})
+        recipe = recipe.model_copy(update={"sharing": sharing})
+    return recipe
+
+
+def alpha_from(sharing: SharingSpec) -> str | None:
+    """The file at whose numbers alpha starts; None: it starts as the scheme says, or the scheme has none."""
+    return sharing.alpha_from if isinstance(sharing, CrossStitchSpec | SluiceSpec) else None
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
