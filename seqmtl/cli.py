@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, inspect."""
+"""The command line: train, evaluate, predict, inspect, prune."""
 
 import json
 import os
@@ -17,6 +17,8 @@ from rich.text import Text
 from seqmtl.errors import ConfigError, DataError, SeqMTLError
 
 if TYPE_CHECKING:
+    from seqmtl.modeling import SeqMTLModel
+    from seqmtl.sharing.base import Coupling
     from seqmtl.training import Evaluation
 
 app = typer.Typer(
@@ -128,13 +130,51 @@ def predict(
 
 
 @app.command()
-def inspect(run: RunFolder) -> None:
-    """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels."""
+def inspect(
+    run: RunFolder,
+    folder: Annotated[Path | None, typer.Argument(help="Where --plot puts its pictures; default: RUN.")] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw what the tasks share, and its course in training.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("--json", help="Write the numbers of what they share here.")] = None,
+) -> None:
+    """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels, what the tasks share."""
     from seqmtl.checkpoints import load_checkpoint
+    from seqmtl.sharing.coupling import coupling_to_json
+    from seqmtl.training.report import coupling_tables
 
+    if folder is not None and not plot:
+        raise ConfigError(f"{folder}: is for pictures; did you mean --plot {folder}?")
     console = Console()
     model, _ = load_checkpoint(run)
-    parts = Table("part", "class", title=Text(f"{run}: {model.num_parameters():,} parameters"))
+    kind, coupling = model.config.sharing_spec.kind, model.sharing.coupling()
+    if plot and not coupling.tables:
+        raise ConfigError(f"--plot: sharing of kind {kind!r} learns nothing about its tasks that could be drawn")
+    if output is not None:
+        _check_writable(output)
+        written = {"run": str(run), "sharing": kind, "tables": coupling_to_json(coupling)}
+        output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    pictures = _draw(run, coupling, folder or run) if plot else []
+    _show_parts(console, model, title=f"{run}: {model.num_parameters():,} parameters")
+    for table in coupling_tables(coupling, width=console.width):
+        console.print(table)
+    for picture in pictures:
+        console.print(str(picture), markup=False, highlight=False, soft_wrap=True)
+
+
+def _draw(run: Path, coupling: "Coupling", folder: Path) -> list[Path]:
+    """Draw what the tasks of a run share into ``folder``."""
+    from seqmtl.training.coupling_plots import plot_coupling
+    from seqmtl.training.folder import make_folder
+    from seqmtl.training.history import read_couplings
+
+    make_folder(folder)
+    return plot_coupling(coupling, read_couplings(run), folder)
+
+
+def _show_parts(console: Console, model: "SeqMTLModel", *, title: str) -> None:
+    """Print the parts of a model with their sizes, and its tasks with their labels."""
+    parts = Table("part", "class", title=Text(title))
     parts.add_column("parameters", justify="right")
     modules = {"encoder": model.encoder, "sharing": model.sharing, **{f"heads.{n}": h for n, h in model.heads.items()}}
     for name, module in modules.items():
@@ -145,6 +185,27 @@ def inspect(run: RunFolder) -> None:
         labels = Text(" ".join(task.labels.labels))  # Text: rich would read the label "[x]" as markup
         tasks.add_row(name, task.spec.layer, task.spec.head.kind, labels)
     console.print(tasks)
+
+
+@app.command()
+def prune(
+    run: RunFolder,
+    threshold: Annotated[float, typer.Option(min=0.0, help="Alphas of a smaller magnitude are removed.")],
+    out: Annotated[Path, typer.Option(help="Folder of the pruned checkpoint.")],
+    split: Annotated[str, typer.Option(help="Which split is scored before and after.")] = "dev",
+    device: Device = "cpu",
+    overrides: Overrides = [],  # noqa: B006 - as above
+) -> None:
+    """Remove small alphas of a cross-stitch or sluice network, and what no task then reaches; show what it costs."""
+    from seqmtl.training import prune_checkpoint
+    from seqmtl.training.prune import pruning_table
+
+    console = Console()
+    pruned = prune_checkpoint(
+        run, threshold=threshold, out=out, split=split, overrides=overrides, device=device, console=console
+    )
+    console.print(pruning_table(pruned, title=f"{run}, {split}, without alphas below {threshold:g}"))
+    console.print(f"pruned checkpoint: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,5 +1,6 @@
-"""The run folder, before a run."""
+"""The run folder, before anything is written to it."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ OURS = (
     "added_tokens.json",
     "chat_template.jinja",
     "config.json",
+    "coupling-*.png",
     "metrics.json",
     "model*.safetensors",
     "model.safetensors.index.json",
@@ -27,15 +29,17 @@ OURS = (
 
 
 def make_folder(out: Path) -> None:
-    """Make the run folder.
+    """Make a folder to write to.
 
     Raises:
-        ConfigError: when it cannot be made.
+        ConfigError: when it cannot be made, or not be written to.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{out}: cannot be the run folder: {error.strerror}; choose another one") from None
+        raise ConfigError(f"{out}: cannot be made a folder: {error.strerror}; choose another one") from None
+    if not os.access(out, os.W_OK):
+        raise ConfigError(f"{out}: cannot be written to; choose another folder")
 
 
 def clear_folder(out: Path) -> None:

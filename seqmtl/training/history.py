@@ -7,6 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure  # without pyplot: no display is needed, and the user's backend stays
 
+from seqmtl.errors import DataError
+from seqmtl.sharing.base import Coupling
+from seqmtl.sharing.coupling import coupling_from_json, coupling_to_json
+
 HISTORY, CURVES = "history.jsonl", "training.png"
 
 
@@ -15,7 +19,8 @@ class History:
 
     ``train`` every few steps: mean losses per word since the last one. ``mixture`` per epoch: rows that were drawn
     from each corpus, the share that was asked for, and labelled words of each task. ``dev`` per evaluation: scores, and
-    where the stream of batches stands.
+    where the stream of batches stands. ``coupling`` every ``log_coupling_every`` steps, at the start and at the end:
+    what the sharing scheme has learned about its tasks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,6 +36,12 @@ class History:
         with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
+    def add_coupling(self, step: int, coupling: Coupling) -> None:
+        """Write what is shared at ``step``, once; a scheme without tables has nothing to write."""
+        written = any(event["kind"] == "coupling" and event["step"] == step for event in self.events)
+        if coupling.tables and not written:
+            self.add("coupling", step, {"tables": coupling_to_json(coupling)})
+
     def plot(self) -> Path:
         """Draw the training loss and the dev score of each task over steps."""
         figure = Figure(figsize=(10, 4), layout="constrained")
@@ -42,6 +53,24 @@ class History:
         path = self.folder / CURVES
         figure.savefig(path, dpi=120)
         return path
+
+
+def read_couplings(folder: Path) -> list[tuple[int, Coupling]]:
+    """The steps of a run at which its coupling was written, with what was; none without a history.
+
+    Raises:
+        DataError: naming the line that is broken.
+    """
+    path, found = folder / HISTORY, []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+            if event["kind"] == "coupling":
+                found.append((event["step"], coupling_from_json(event["tables"])))
+        except (ValueError, TypeError, KeyError, DataError) as error:
+            raise DataError(f"{path}:{number}: is no event of a run: {error}; mend or remove the line") from None
+    return found
 
 
 def _curves(axes: Any, events: list[dict[str, Any]], key: str, marker: str = "") -> None:

@@ -116,6 +116,8 @@ def train(
                 mixed.add(step, words)
                 done += 1
                 bar.advance()
+                if history and done % spec.log_coupling_every == 0:
+                    history.add_coupling(done, model.sharing.coupling())
                 if done % LOG_EVERY == 0 or done == steps:
                     means = check_finite(running.take(sum_processes=accelerator.reduce), done)
                     bar.show(means)
@@ -161,6 +163,7 @@ def train(
     for corpus, by_task in test.items():
         console.print(score_table(by_task, title=f"{corpus} test"))
     if history:
+        history.add_coupling(done, model.sharing.coupling())
         history.plot()
         save_metrics(
             out,
@@ -200,6 +203,7 @@ def start_run(prepared: Prepared, out: Path) -> History:
     """Remove a former run from ``out`` and begin a new one."""
     clear_folder(out)
     history = History(out)
+    history.add_coupling(0, prepared.model.sharing.coupling())
     save_recipe(out, prepared.recipe)
     return history
 

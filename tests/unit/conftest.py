@@ -23,7 +23,7 @@ from seqmtl.data.toy import generate
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import TransformerEncoderSpec
-from seqmtl.specs.recipe import load_recipe
+from seqmtl.specs.recipe import RecipeSpec, load_recipe
 from seqmtl.specs.sharing import SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.training import train_recipe
@@ -119,6 +119,20 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rates = ["training.learning_rates={encoder: 0.02, heads: 0.02}", "training.precision=fp32"]
     recipe, home = load_recipe(str(folder / "recipe.yaml"), overrides=[*longer, *rates])
     train_recipe(recipe, folder / "run", folder=home, console=Console(quiet=True))
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def sluice_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a sluice network of two tasks after three steps; as ``tiny_run``, nobody may change it."""
+    folder = tmp_path_factory.mktemp("sluice")
+    recipe = copy.deepcopy(TINY)
+    recipe["tasks"] = {name: recipe["tasks"][name] | {"unseen_labels": "allow"} for name in ("upos", "ner")}
+    recipe["corpora"]["toy"]["sizes"] = {"train": 24, "dev": 4, "test": 4}
+    recipe["sharing"] = {"kind": "sluice", "tower": {"kind": "bilstm", "layers": 2, "width": 8}}
+    recipe["training"] |= {"max_steps": 3, "log_coupling_every": 2}
+    spec = RecipeSpec.parse(recipe, source="sluice")
+    train_recipe(spec, folder / "run", folder=folder, console=Console(quiet=True))
     return folder / "run"
 
 

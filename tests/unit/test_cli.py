@@ -3,6 +3,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,15 @@ OPTIONS = {
         "overrides": ["--set"],
     },
     "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"], "device": ["--device"]},
-    "inspect": {"run": []},
+    "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"]},
+    "prune": {
+        "run": [],
+        "threshold": ["--threshold"],
+        "out": ["--out"],
+        "split": ["--split"],
+        "device": ["--device"],
+        "overrides": ["--set"],
+    },
     "schema": {},
 }
 
@@ -87,6 +96,7 @@ def test_commands_and_options_stay_as_they_are():
     }
     assert found == OPTIONS
     assert [p.required for p in commands["train"].params] == [True, False, False]
+    assert [p.required for p in commands["prune"].params] == [True, True, True, False, False, False]
 
 
 def test_help_names_every_command(seqmtl):
@@ -245,6 +255,115 @@ def test_inspect_shows_parts_and_tasks_with_labels(seqmtl, tiny_run):
         assert part in shown
 
 
+def couplings(run):
+    """What the tasks of a run shared, by its history, the start first."""
+    events = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    return [event["tables"] for event in events if event["kind"] == "coupling"]
+
+
+PICTURES = {f"coupling-{name}.png" for name in ("alpha", "alpha-course", "beta", "beta-course")}
+
+
+def test_inspect_shows_what_the_tasks_share(seqmtl, sluice_run):
+    code, shown, errors = seqmtl("inspect", sluice_run)
+    assert (code, errors) == (0, "")
+    for part in ("Sluice", "alpha 1", "alpha 2", "upos.1", "ner.2", "beta", "layer 2"):
+        assert part in shown
+
+
+def test_inspect_draws_into_the_run_or_into_another_folder(seqmtl, sluice_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(sluice_run, run)
+    code, shown, errors = seqmtl("inspect", run, "--plot")
+    assert (code, errors) == (0, "")
+    assert {path.name for path in run.glob("*.png")} == PICTURES | {"training.png"}
+    assert set(shown.splitlines()[-4:]) == {str(run / name) for name in PICTURES}
+    (run / "history.jsonl").unlink()  # as in a checkpoint from the hub
+    code, *_ = seqmtl("inspect", run, "--plot", tmp_path / "new" / "pictures")
+    assert code == 0
+    drawn = {path.name for path in (tmp_path / "new" / "pictures").iterdir()}
+    assert drawn == {"coupling-alpha.png", "coupling-beta.png"}
+
+
+def test_inspect_writes_numbers_with_which_another_run_starts(seqmtl, sluice_run, tmp_path):
+    path = tmp_path / "new" / "alpha.json"
+    assert seqmtl("inspect", sluice_run, "--json", path)[0] == 0
+    written = json.loads(path.read_text())
+    assert (written["run"], written["sharing"]) == (str(sluice_run), "sluice")
+    assert written["tables"] == couplings(sluice_run)[-1]
+    sets = ["sharing.alpha_from=../new/alpha.json", "training.max_steps=1"]
+    (tmp_path / "recipes").mkdir()
+    shutil.copy(sluice_run / "recipe.yaml", tmp_path / "recipes")
+    out = tmp_path / "run"
+    options = [part for key in sets for part in ("--set", key)]
+    assert seqmtl("train", tmp_path / "recipes" / "recipe.yaml", "--out", out, *options)[0] == 0
+    assert couplings(out)[0] == written["tables"]
+
+
+def test_what_cannot_be_drawn_or_written_is_refused(seqmtl, tiny_run, sluice_run, tmp_path):
+    (tmp_path / "file").write_text("")
+    for arguments, complaint in [
+        ((tiny_run, "--plot"), "sharing of kind 'hard' learns nothing about its tasks that could be drawn"),
+        ((sluice_run, tmp_path), f"is for pictures; did you mean --plot {tmp_path}?"),
+        ((sluice_run, "--plot", tmp_path / "file" / "pictures"), "cannot be made a folder"),
+        ((sluice_run, "--json", tmp_path / "file" / "alpha.json"), "cannot be written"),
+    ]:
+        code, shown, message = seqmtl("inspect", *arguments)
+        assert (code, shown) == (2, "")
+        assert complaint in message
+
+
+def test_a_run_starts_from_another_one(seqmtl, sluice_run, tmp_path):
+    sets = [f"training.start_from={sluice_run}", "training.max_steps=1", "training.log_coupling_every=1"]
+    options = [part for key in sets for part in ("--set", key)]
+    out = tmp_path / "run"
+    code, shown, _ = seqmtl("train", sluice_run / "recipe.yaml", "--out", out, *options)
+    assert code == 0
+    assert shown.startswith(f"start from {sluice_run}: ")
+    assert " parameters taken over, 0 new\n" in shown
+    ended, started = couplings(sluice_run), couplings(out)
+    assert ended[-1] == started[0] != started[-1]
+
+
+def test_prune_shows_what_it_costs_and_the_pruned_run_is_a_checkpoint(seqmtl, sluice_run, tmp_path):
+    out = tmp_path / "pruned"
+    code, shown, errors = seqmtl("prune", sluice_run, "--threshold", 0.5, "--out", out)
+    assert (code, errors) == (0, "")
+    for part in (
+        "upos",
+        "ner",
+        "before",
+        "after",
+        "difference",
+        "alphas removed: 24 of 32",
+        "layers of towers dropped: 0",
+    ):
+        assert part in shown
+    assert f"pruned checkpoint: {out}" in shown
+    assert "·" in seqmtl("inspect", out)[1]
+    path = tmp_path / "scores.json"
+    assert seqmtl("evaluate", out, "--split", "dev", "--no-labels", "--json", path)[0] == 0
+    scores = json.loads(path.read_text())["corpora"]["toy"]["scores"]
+    assert scores_from_json(scores) == scores_from_json(json.loads((out / "metrics.json").read_text())["dev"]["toy"])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "out", "complaint"),
+    [(3, "pruned", "leaves task 'upos' nothing to read"), (0.5, "file/pruned", "cannot be made a folder")],
+)
+def test_what_cannot_be_pruned_is_refused(seqmtl, sluice_run, tmp_path, threshold, out, complaint):
+    (tmp_path / "file").write_text("")
+    code, shown, message = seqmtl("prune", sluice_run, "--threshold", threshold, "--out", tmp_path / out)
+    assert (code, shown) == (2, "")
+    assert complaint in message
+
+
+def test_a_run_without_alphas_is_not_pruned(seqmtl, tiny_run, tmp_path):
+    code, shown, message = seqmtl("prune", tiny_run, "--threshold", 0.1, "--out", tmp_path / "pruned")
+    assert (code, shown) == (2, "")
+    assert "sharing of kind 'hard' has no alphas; cross_stitch and sluice have" in message
+
+
 def test_names_that_look_like_markup_are_shown_as_they_are(seqmtl, tiny, write_corpus, write_recipe, tmp_path):
     rows = [{"id": "1", "tokens": ["[red]", ":smile:"], "upos": ["[b]", ":x:"]}]
     tiny["corpora"] = {"[c]": write_corpus("c", train=rows, dev=rows, test=rows)}
@@ -262,9 +381,10 @@ def test_schema_is_json_also_in_a_narrow_terminal(seqmtl, monkeypatch):
     assert "encoder" in json.loads(shown)["properties"]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict", "inspect"])
+@pytest.mark.parametrize("command", ["evaluate", "predict", "inspect", "prune"])
 def test_a_folder_that_is_no_checkpoint_is_refused(seqmtl, tmp_path, command):
-    code, shown, message = seqmtl(command, tmp_path, *(["text"] if command == "predict" else []))
+    more = {"predict": ["text"], "prune": ["--threshold", 0.1, "--out", tmp_path / "pruned"]}
+    code, shown, message = seqmtl(command, tmp_path, *more.get(command, []))
     assert (code, shown) == (2, "")
     assert "not a checkpoint: it has no config.json" in message
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from seqmtl.errors import ConfigError
@@ -6,6 +8,7 @@ from seqmtl.training.folder import clear_folder, make_folder
 STALE = [
     "best/ner/config.json",
     "config.json",
+    "coupling-alpha.png",
     "history.jsonl",
     "metrics.json",
     "model-00001-of-00002.safetensors",
@@ -44,5 +47,13 @@ def test_a_folder_that_was_no_run_stays_as_it_is(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be the run folder"):
-        make_folder(tmp_path / "file" / "run")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match=f"{path}: cannot be made a folder: .*; choose another one"):
+            make_folder(path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    make_folder(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode == os.W_OK))  # root may write
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        make_folder(tmp_path)

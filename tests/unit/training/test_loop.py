@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file
 
+from seqmtl.checkpoints import load_checkpoint
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import BatchStream, Mixture, Step
 from seqmtl.errors import ConfigError, EncoderError, TrainingError
 from seqmtl.evaluation import TaskScore
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.sharing.coupling import coupling_to_json
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training import loop, progress, train_recipe
@@ -391,3 +393,26 @@ def test_a_recipe_that_cannot_train_leaves_a_former_run_alone(tiny, fit, tmp_pat
     with pytest.raises(EncoderError):
         fit(tiny)
     assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize(("max_steps", "logged"), [(3, [0, 2, 3]), (4, [0, 2, 4])])
+def test_what_the_tasks_share_is_logged_at_the_start_every_n_steps_and_at_the_end(
+    tiny, fit, tmp_path, max_steps, logged
+):
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "ner")}
+    tiny["sharing"] = {"kind": "cross_stitch", "tower": {"kind": "bilstm", "width": 8}, "same_task": 0.75}
+    tiny["training"] |= {"max_steps": max_steps, "log_coupling_every": 2}
+    _, events = fit(tiny)
+    assert steps_of(events, "coupling") == logged
+    tables = [event["tables"] for event in events if event["kind"] == "coupling"]
+    names = ["upos", "ner"]
+    assert tables[0] == {"alpha 1": {"rows": names, "columns": names, "values": [[0.75, 0.25], [0.25, 0.75]]}}
+    assert tables[1] != tables[0]
+    model, _ = load_checkpoint(tmp_path / "run")
+    assert tables[-1] == coupling_to_json(model.sharing.coupling())
+
+
+def test_a_scheme_that_learns_nothing_about_its_tasks_logs_no_coupling(tiny, fit):
+    tiny["training"] |= {"max_steps": 2, "log_coupling_every": 1}
+    _, events = fit(tiny)
+    assert steps_of(events, "coupling") == []

@@ -1,15 +1,22 @@
 import io
 
+import torch
 from rich.console import Console
 
 from seqmtl.data.mixture import Share
-from seqmtl.training.report import mixture_table
+from seqmtl.sharing.base import Coupling, Table
+from seqmtl.training.report import coupling_tables, mixture_table
+
+
+def printed(*tables, width=100):
+    stream = io.StringIO()
+    for table in tables:
+        Console(file=stream, width=width).print(table)
+    return stream.getvalue()
 
 
 def shown(shares):
-    stream = io.StringIO()
-    Console(file=stream, width=100).print(mixture_table(shares, words={"upos": 1234, "[x]": 0}, title="epoch 1 draws"))
-    return stream.getvalue()
+    return printed(mixture_table(shares, words={"upos": 1234, "[x]": 0}, title="epoch 1 draws"))
 
 
 def test_what_was_drawn_stands_beside_what_was_asked_for():
@@ -23,3 +30,29 @@ def test_what_was_drawn_stands_beside_what_was_asked_for():
 
 def test_nothing_drawn_is_no_division_by_zero():
     assert "0.0%" in shown([Share("a", 0, 10, 1.0)])
+
+
+def test_a_coupling_is_a_table_with_names_on_both_sides():
+    values = torch.tensor([[0.899, 0.0], [-0.001, -0.25]])
+    text = printed(*coupling_tables(Coupling({"alpha 1": Table(("upos", "ner"), ("upos", "ner"), values)}), width=100))
+    lines = [line.split() for line in text.splitlines() if line.startswith("│")]
+    assert lines == [
+        ["│", "upos", "│", "0.90", "│", "·", "│"],
+        ["│", "ner", "│", "0.00", "│", "-0.25", "│"],
+    ]
+    assert "alpha 1" in text
+
+
+def test_a_wide_coupling_is_several_tables_and_a_very_wide_one_its_ranges():
+    names = [f"t{number}" for number in range(20)]
+    wide = Coupling({"alpha 1": Table(names, names, torch.arange(400.0).view(20, 20))})
+    tables = list(coupling_tables(wide, width=80))
+    assert [len(table.columns) - 1 for table in tables] == [8, 8, 4]
+    text = printed(*tables, width=80)
+    assert "…" not in text
+    assert all(f"{number}.00" in text for number in range(1, 400))
+    film = Coupling({"gamma": Table(("upos",), [str(n) for n in range(200)], torch.linspace(-1.5, 2.5, 200)[None])})
+    (table,) = coupling_tables(film, width=80)
+    text = printed(table, width=80)
+    assert "gamma, 200 columns" in text
+    assert "-1.50 │ 2.50" in text

@@ -150,7 +150,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, tiny_run):
 
 def test_a_run_folder_that_cannot_be_made_is_refused_before_training(tiny, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be the run folder"):
+    with pytest.raises(ConfigError, match="cannot be made a folder"):
         train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "file" / "run")
 
 
