@@ -49,6 +49,20 @@ SHARING: dict[str, Json] = {
     "cross-stitch blocks": {"kind": "cross_stitch", "tower": BLOCKS},
     "sluice": {"kind": "sluice", "tower": TOWERS},
     "sluice blocks": {"kind": "sluice", "tower": {**BLOCKS, "layers": 2}, "normalisation": "l1"},
+    "soft": {"kind": "soft", "tower": TOWERS},
+    "soft blocks": {"kind": "soft", "tower": BLOCKS, "form": "mean"},
+    "low supervision": {"kind": "hierarchical", "tower": TOWERS, "depths": {"upos": 1, "finder": 1, "tested": 2}},
+    "low supervision blocks": {
+        "kind": "hierarchical",
+        "tower": {**BLOCKS, "layers": 2},
+        "depths": {"upos": 1, "finder": 2, "tested": 2},
+    },
+    "branching": {"kind": "branching", "tower": TOWERS, "tree": [[["upos", "finder", "tested"]], SPLIT]},
+    "branching blocks": {"kind": "branching", "tower": {**BLOCKS, "layers": 2}, "tree": [SPLIT, SPLIT]},
+    "conditioning concat": {"kind": "conditioning", "form": "concat", "tower": TOWER},
+    "conditioning gates": {"kind": "conditioning", "form": "multiplicative"},
+    "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
+    "jmt": {"kind": "jmt", "tower": TOWER, "order": ["tested", "upos", "finder"], "label_dim": 4},
     "adversarial": {
         "kind": "shared_private",
         "shared": TOWER,
@@ -72,20 +86,6 @@ SHARING: dict[str, Json] = {
         "shared": BLOCKS,
         "private": TOWER,
     },
-    "soft": {"kind": "soft", "tower": TOWERS},
-    "soft blocks": {"kind": "soft", "tower": BLOCKS, "form": "mean"},
-    "low supervision": {"kind": "hierarchical", "tower": TOWERS, "depths": {"upos": 1, "finder": 1, "tested": 2}},
-    "low supervision blocks": {
-        "kind": "hierarchical",
-        "tower": {**BLOCKS, "layers": 2},
-        "depths": {"upos": 1, "finder": 2, "tested": 2},
-    },
-    "branching": {"kind": "branching", "tower": TOWERS, "tree": [[["upos", "finder", "tested"]], SPLIT]},
-    "branching blocks": {"kind": "branching", "tower": {**BLOCKS, "layers": 2}, "tree": [SPLIT, SPLIT]},
-    "conditioning concat": {"kind": "conditioning", "form": "concat", "tower": TOWER},
-    "conditioning gates": {"kind": "conditioning", "form": "multiplicative"},
-    "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
-    "jmt": {"kind": "jmt", "tower": TOWER, "order": ["tested", "upos", "finder"], "label_dim": 4},
 }
 
 # Each head is trained beside a softmax head for upos, so that there is something to share.
