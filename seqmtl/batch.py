@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+PAD, UNKNOWN = 0, 1  # ids in every vocabulary of words or characters; its own items come after them
 IGNORED = -100  # label of a padded word, the value that torch.nn.functional.cross_entropy skips
 
 

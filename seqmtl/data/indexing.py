@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqmtl.batch import CharacterInputs, Inputs, LetterCase, PieceInputs
+from seqmtl.batch import PAD, UNKNOWN, CharacterInputs, Inputs, LetterCase, PieceInputs
 from seqmtl.data.alignment import Window, windows
 from seqmtl.data.letter_case import letter_case
 from seqmtl.data.pieces import PieceTokenizer
-from seqmtl.data.vocabulary import PAD, UNKNOWN, Vocabulary, save_vocabularies
+from seqmtl.data.vocabulary import Vocabulary, save_vocabularies
 
 Sentences = Sequence[Sequence[str]]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from seqmtl.batch import PAD, UNKNOWN
 from seqmtl.errors import CheckpointError
 
-PAD, UNKNOWN = 0, 1  # ids below this many are not in the inventory
-N_SPECIAL = 2
+N_SPECIAL = len((PAD, UNKNOWN))  # ids below this are not in the inventory
 FILE_NAME = "vocabulary.json"
 
 

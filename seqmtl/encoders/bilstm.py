@@ -6,13 +6,11 @@ B sentences, T words, D features.
 import torch
 from torch import nn
 
-from seqmtl.batch import Inputs, WordStates
+from seqmtl.batch import UNKNOWN, Inputs, WordStates
 from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.layers.dropout import WordDropout
-
-UNKNOWN_WORD = 1
 
 
 class BiLSTMEncoder(Encoder):
@@ -33,7 +31,7 @@ class BiLSTMEncoder(Encoder):
     ) -> None:
         """Compose the encoder; ``width`` is the size of a BiLSTM's two directions together."""
         super().__init__()
-        self.word_dropout = WordDropout(word_dropout, unknown=UNKNOWN_WORD)
+        self.word_dropout = WordDropout(word_dropout, unknown=UNKNOWN)
         self.embedding = embedding
         self.characters = characters
         in_features = embedding.embedding_dim + (characters.out_features if characters else 0)

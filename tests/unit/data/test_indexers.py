@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from transformers import AutoConfig, PreTrainedConfig
 
+from seqmtl.batch import UNKNOWN
 from seqmtl.data.indexers import DEFAULT_LIMIT, load_indexer, new_indexer, piece_limit
-from seqmtl.data.vocabulary import UNKNOWN
 from seqmtl.errors import CheckpointError, EncoderError
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, TransformerEncoderSpec
 

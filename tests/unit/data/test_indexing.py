@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmtl.batch import CharacterInputs, PieceInputs
+from seqmtl.batch import UNKNOWN, CharacterInputs, PieceInputs
 from seqmtl.data.indexing import CharacterIndexer, Indexer, PieceIndexer, WordIndexer
 from seqmtl.data.pieces import PieceTokenizer, load_tokenizer
-from seqmtl.data.vocabulary import UNKNOWN, Vocabulary, load_vocabularies
+from seqmtl.data.vocabulary import Vocabulary, load_vocabularies
 
 TOKENIZERS = ["wordpiece", "bpe", "unigram", "minilm"]
 ODD = ["\u200b", "😀", "שלום", "مرحبا", "x" * 10_000, "unbelievable", "McMurdo"]

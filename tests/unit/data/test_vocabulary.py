@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqmtl.batch import UNKNOWN
 from seqmtl.data.vocabulary import (
     FILE_NAME,
     PAD,
-    UNKNOWN,
     Vocabulary,
     count_vocabulary,
     load_vocabularies,

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from seqmtl.batch import UNKNOWN
 from seqmtl.data.indexing import CharacterIndexer, Indexer, WordIndexer
-from seqmtl.data.vocabulary import UNKNOWN, Vocabulary
-from seqmtl.encoders.bilstm import UNKNOWN_WORD, BiLSTMEncoder
+from seqmtl.data.vocabulary import Vocabulary
+from seqmtl.encoders.bilstm import BiLSTMEncoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 
 WORDS = Vocabulary(("the", "dog", "barks", "at"))
@@ -91,12 +92,8 @@ def test_words_are_dropped_in_training_only(index: Indexer):
     known = model.eval()(inputs).states
     assert inputs.word_ids is not None
     torch.testing.assert_close(known, model.embedding.weight[inputs.word_ids])
-    dropped = (model.train()(inputs).states == model.embedding.weight[UNKNOWN_WORD]).all(dim=-1)
+    dropped = (model.train()(inputs).states == model.embedding.weight[UNKNOWN]).all(dim=-1)
     assert 0.4 < dropped.float().mean() < 0.6
-
-
-def test_the_unknown_word_is_that_of_the_vocabulary():
-    assert UNKNOWN_WORD == UNKNOWN
 
 
 def test_a_sentence_of_5000_words_is_encoded(index: Indexer):
