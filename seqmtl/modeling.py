@@ -20,7 +20,7 @@ from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.build import InventorySizes, build_encoder
 from seqmtl.encoders.cut import cut, taps
 from seqmtl.encoders.transformer import TransformerEncoder
-from seqmtl.errors import CheckpointError, ConfigError
+from seqmtl.errors import CheckpointError, ConfigError, EncoderError
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
@@ -106,7 +106,8 @@ class SeqMTLModel(PreTrainedModel):
             sizes: of the indexer's vocabularies; None: there are none.
 
         Raises:
-            EncoderError: when the pretrained encoder cannot be loaded.
+            ConfigError: when the sharing scheme fits neither the tasks nor the encoder.
+            EncoderError: when the pretrained encoder cannot be loaded, or does not have the layers that are to train.
         """
         backbone = None
         if isinstance(encoder, TransformerEncoderSpec):
@@ -162,9 +163,21 @@ class SeqMTLModel(PreTrainedModel):
         return pruning
 
     def prepare_for_training(self, encoder: TransformerEncoderSpec) -> None:
-        """Freeze lower blocks and switch on gradient checkpointing as the spec asks."""
+        """Freeze lower blocks and switch on gradient checkpointing as the spec asks.
+
+        The blocks of towers count among the trainable layers, as the top ones.
+
+        Raises:
+            EncoderError: when there are fewer trainable layers than towers have, or more than the encoder has.
+        """
         assert isinstance(self.encoder, TransformerEncoder)
         if encoder.trainable_layers is not None:
+            in_towers = len(taps(self.encoder.model))
+            if encoder.trainable_layers < in_towers:
+                raise EncoderError(
+                    f"encoder.trainable_layers: got {encoder.trainable_layers}, but the top {in_towers} blocks belong "
+                    f"to the towers, which train; give at least {in_towers}, or towers of fewer layers"
+                )
             freeze_below(self.encoder.model, trainable_layers=encoder.trainable_layers)
         if encoder.gradient_checkpointing:
             self.activation_checkpointing_enable()  # the blocks of towers, too

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertModel
 
 from seqmtl import SeqMTLConfig, SeqMTLModel
 from seqmtl.data.collation import Collator
+from seqmtl.encoders.build import InventorySizes
 from seqmtl.encoders.transformer import TransformerEncoder
-from seqmtl.errors import CheckpointError, ConfigError
+from seqmtl.errors import CheckpointError, ConfigError, EncoderError
 from seqmtl.evaluation.predictions import Annotator
 from seqmtl.heads.crf import CRFHead
 from seqmtl.heads.softmax import SoftmaxHead
@@ -21,10 +23,13 @@ from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import Scheme, violations
 from seqmtl.modeling import decode_in_runs
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.encoders import BiLSTMEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.specs.sharing import SharingSpec
 from seqmtl.training.loop import rest_absent_tasks
 
 Build = Callable[..., Any]
+Json = dict[str, Any]
 TASKS = ("upos", "chunk", "ner", "predicate", "srl")
 
 
@@ -213,6 +218,54 @@ def test_lower_blocks_are_frozen_and_what_is_ours_is_not(tiny_model: Build):
     }
 
 
+SLUICE: Json = {"kind": "sluice", "tower": {"kind": "transformer", "layers": 1}}
+STITCH: Json = {"kind": "cross_stitch", "tower": {"kind": "bilstm", "layers": 2, "width": 8, "dropout": 0.0}}
+FEW = ("upos", "chunk", "ner")
+
+
+def sharing_spec(values: Json) -> SharingSpec:
+    return TypeAdapter[SharingSpec](SharingSpec).validate_python(values)
+
+
+def of_blocks(layers: int) -> SharingSpec:
+    return sharing_spec(SLUICE | {"tower": {"kind": "transformer", "layers": layers}})
+
+
+@pytest.mark.parametrize(
+    ("trainable", "layers", "frozen"),
+    [
+        (2, 1, ()),  # of two blocks; the embeddings are frozen, as ever
+        (1, 1, ("encoder.model.encoder.layer.0",)),
+        (2, 2, ()),
+    ],
+)
+def test_the_blocks_of_towers_count_among_the_trainable_layers(tiny_model: Build, trainable, layers, frozen):
+    model = tiny_model(*FEW, sharing=of_blocks(layers), scalar_mix=False, trainable_layers=trainable).model
+    assert {name for name, p in model.named_parameters() if not p.requires_grad} == {
+        name for name, _ in model.named_parameters() if name.startswith(("encoder.model.embeddings", *frozen))
+    }
+
+
+@pytest.mark.parametrize(("trainable", "layers"), [(0, 1), (0, 2), (1, 2)])
+def test_towers_that_would_have_to_be_frozen_are_an_error(tiny_model: Build, trainable: int, layers: int):
+    expected = rf"trainable_layers: got {trainable}, but the top {layers} blocks belong to the towers, which train"
+    with pytest.raises(EncoderError, match=expected):
+        tiny_model(*FEW, sharing=of_blocks(layers), scalar_mix=False, trainable_layers=trainable)
+
+
+def test_towers_of_blocks_on_a_bilstm_are_an_error(tiny_model: Build):
+    tasks = list(tiny_model(*FEW).model.tasks.values())
+    encoder = BiLSTMEncoderSpec(kind="bilstm", width=8, word_dim=4, characters=None)
+    with pytest.raises(ConfigError, match=r"this encoder is none; use kind 'bilstm'"):
+        SeqMTLModel.from_encoder(encoder, tasks=tasks, sharing=of_blocks(1), sizes=InventorySizes(words=9))
+
+
+def test_towers_of_blocks_that_begin_at_two_places_are_an_error(tiny_model: Build):
+    towers = {name: {"kind": "transformer", "layers": layers} for name, layers in (("shared", 1), ("private", 2))}
+    with pytest.raises(ConfigError, match=r"begin at one block; got layers \[1, 2\]"):
+        tiny_model(*FEW, sharing=sharing_spec({"kind": "shared_private", **towers}), scalar_mix=False)
+
+
 def test_gradient_checkpointing_gives_the_same_gradients(tiny_model: Build):
     gradients = []
     for checkpointing in (False, True):
@@ -224,6 +277,89 @@ def test_gradient_checkpointing_gives_the_same_gradients(tiny_model: Build):
         torch.stack(list(losses_of(tiny).values())).sum().backward()
         gradients.append([p.grad for p in tiny.model.parameters()])
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# --- pruning
+
+
+def diagonal(sharing: nn.Module) -> None:
+    """An alpha by which every task reads its own tower, and a little of others."""
+    for mixer in sharing.lockstep.mixers:
+        torch.nn.init.uniform_(mixer.weight, 0.01, 0.1)
+        mixer.weight.data.diagonal().fill_(0.9)
+
+
+@pytest.mark.parametrize("scheme", [SLUICE, STITCH], ids=["blocks", "bilstm"])
+def test_a_pruned_model_saves_and_loads_as_it_is(tiny_model: Build, tmp_path: Path, scheme: Json):
+    tiny = tiny_model(*FEW, sharing=sharing_spec(scheme), scalar_mix=False)
+    model = shaken(tiny.model)
+    diagonal(model.sharing)
+    if scheme is STITCH:
+        last = model.sharing.lockstep.mixers[-1]
+        last.weight.data[:, 2], last.weight.data[2, 0] = 0.0, 0.9  # nobody reads the tower of ner
+    pruning = model.prune_sharing(0.5)
+    assert pruning.layers == (2 if scheme is STITCH else 0)
+    assert model.config.sharing_spec.connections == pruning.connections
+    before = model.features(tiny.batch.inputs, FEW)
+    model.save_pretrained(tmp_path)
+    loaded = SeqMTLModel.from_pretrained(tmp_path).eval()
+    for tensor in (*loaded.parameters(), *loaded.buffers()):
+        tensor.data = tensor.data.clone()
+    assert list(loaded.state_dict()) == list(model.state_dict())
+    assert loaded.sharing.lockstep.reads == model.sharing.lockstep.reads
+    after = loaded.features(tiny.batch.inputs, FEW)
+    assert all(torch.equal(before[task], after[task]) for task in FEW)
+    again = loaded.prune_sharing(0.0)
+    assert again.connections == pruning.connections
+
+
+@pytest.mark.parametrize("kind", ["hard", "independent"])
+def test_a_scheme_without_alphas_cannot_be_pruned(tiny_model: Build, kind: str):
+    values = {"kind": kind} if kind == "hard" else {"kind": kind, "tower": STITCH["tower"]}
+    model = tiny_model("upos", sharing=sharing_spec(values)).model
+    with pytest.raises(ConfigError, match=rf"sharing of kind '{kind}' has no alphas; cross_stitch and sluice have"):
+        model.prune_sharing(0.1)
+
+
+def test_pruning_that_starves_a_task_leaves_the_model_as_it_was(tiny_model: Build):
+    tiny = tiny_model(*FEW, sharing=sharing_spec(STITCH))
+    before = dict(tiny.model.config.sharing)
+    with pytest.raises(ConfigError, match="nothing to read"):
+        tiny.model.prune_sharing(2.0)
+    assert tiny.model.config.sharing == before
+    assert tiny.model.config.sharing_spec.connections is None
+
+
+@pytest.mark.parametrize("scheme", [SLUICE, STITCH], ids=["blocks", "bilstm"])
+def test_in_a_step_without_a_task_what_only_it_uses_rests(tiny_model: Build, scheme: Json):
+    tiny = tiny_model(*FEW, sharing=sharing_spec(scheme), scalar_mix=False)
+    model = tiny.model
+    diagonal(model.sharing)
+    model.prune_sharing(0.5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    batch = collated(tiny, [{key: tiny.rows[0][key] for key in ("tokens", "chunk_tags")}])
+
+    def step(batch) -> dict[str, Tensor]:
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        optimizer.zero_grad()
+        losses = model(batch.inputs, batch.targets)
+        words = {task: int(loss.count) for task, loss in losses.tasks.items()}
+        joint_loss(losses, weights=dict.fromkeys(FEW, 1.0), words=words, processes=1, micro_batches=1).backward()
+        rest_absent_tasks(model, words)
+        optimizer.step()
+        return before
+
+    step(tiny.batch)  # all tasks: every parameter has moments now
+    before = step(batch)
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved
+    resting = tuple(f"{part}.{task}." for task in ("upos", "ner") for part in ("towers", "betas", "heads"))
+    assert not [name for name in moved if any(part in name for part in resting)]
+    assert {part for part in ("towers.chunk.", "heads.chunk.", "encoder.model.") for name in moved if part in name} == {
+        "towers.chunk.",
+        "heads.chunk.",
+        "encoder.model.",
+    }
 
 
 # --- transformers: the six traps of DESIGN.md section 5

@@ -9,12 +9,20 @@ from seqmtl.encoders.build import InventorySizes
 from seqmtl.labels import LabelInventory
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, CharacterCNNSpec, TransformerEncoderSpec
-from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec, JMTSpec
+from seqmtl.specs.sharing import (
+    BiLSTMTowerSpec,
+    CrossStitchSpec,
+    HardSharingSpec,
+    IndependentSpec,
+    JMTSpec,
+    SluiceSpec,
+    TransformerTowerSpec,
+)
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import LearningRates, TrainingSpec
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 
-RATES = LearningRates(encoder=1e-4, sharing=1e-3, heads=1e-2)
+RATES = LearningRates(encoder=1e-4, sharing=1e-3, mixing=5e-2, heads=1e-2)
 SIZES = InventorySizes(words=20, characters=20)
 
 
@@ -43,6 +51,15 @@ def transformer_model(folder, **changes):
         kind="transformer", pretrained=str(folder), scalar_mix=True, characters=CharacterCNNSpec(width=8), **changes
     )
     return SeqMTLModel.from_encoder(spec, tasks=TASKS, sizes=SIZES)
+
+
+def towered_model(folder, sharing, **changes):
+    spec = TransformerEncoderSpec(kind="transformer", pretrained=str(folder), **changes)
+    return SeqMTLModel.from_encoder(spec, tasks=TASKS, sharing=sharing, sizes=SIZES)
+
+
+def blocks(layers):
+    return TransformerTowerSpec(kind="transformer", layers=layers)
 
 
 def settings(model, **spec):
@@ -115,6 +132,65 @@ def test_layer_decay_falls_from_the_top_block_to_the_embeddings(tiny_encoder):
         else:
             assert "embeddings" in name
             assert rate == pytest.approx(0.25e-4)
+
+
+def test_copies_of_pretrained_blocks_learn_like_the_encoder(tiny_encoder):
+    model = towered_model(tiny_encoder, IndependentSpec(kind="independent", tower=blocks(1)))
+    found = settings(model)
+    assert set(found) == {name for name, _ in model.named_parameters()}
+    towers = [name for name in found if name.startswith("sharing.")]
+    assert towers
+    assert all(found[name][0] == 1e-4 for name in towers)
+    assert {found[name][1] for name in towers} == {0.0, 0.1}  # of biases and norms, of matrices
+
+
+@pytest.mark.parametrize("tower", ["bilstm", "transformer"])
+def test_alpha_and_beta_have_a_rate_of_their_own_and_do_not_decay(tiny_encoder, tower):
+    layers = BiLSTMTowerSpec(kind="bilstm", layers=2, width=8) if tower == "bilstm" else blocks(2)
+    for sharing in (
+        SluiceSpec(kind="sluice", tower=layers),
+        CrossStitchSpec(kind="cross_stitch", tower=layers),
+        CrossStitchSpec(kind="cross_stitch", tower=layers, granularity="channel"),
+    ):
+        found = settings(towered_model(tiny_encoder, sharing))
+        mixing = {name for name in found if "mixers" in name or "betas" in name}
+        assert len(mixing) == 2 + (4 if sharing.kind == "sluice" else 0)
+        assert all(found[name] == (5e-2, 0.0) for name in mixing)
+        others = [name for name in found if name.startswith("sharing.") and name not in mixing]
+        assert all(found[name][0] == (1e-3 if tower == "bilstm" else 1e-4) for name in others)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_layer_decay_goes_through_the_towers_and_on_below_them(tiny_encoder, layers):
+    model = towered_model(tiny_encoder, SluiceSpec(kind="sluice", tower=blocks(layers)))
+    found = settings(model, layer_decay=0.5)
+    seen = set()
+    for name, (rate, _) in found.items():
+        if ".towers." in name:
+            above = layers - 1 - int(name.split(".layers.")[1].split(".")[0])
+        elif name.startswith("encoder.model."):
+            above = 1 if ".layer.0." in name else 2
+        else:
+            assert rate in (1e-2, 5e-2)
+            continue
+        seen.add((name.split(".")[0], above))
+        assert rate == pytest.approx(1e-4 * 0.5**above), name
+    expected = (
+        {("sharing", 0), ("encoder", 1), ("encoder", 2)}
+        if layers == 1
+        else {("sharing", 0), ("sharing", 1), ("encoder", 2)}
+    )
+    assert seen == expected
+
+
+def test_towers_above_a_frozen_encoder_are_in_a_group(tiny_encoder):
+    sharing = IndependentSpec(kind="independent", tower=blocks(1))
+    model = towered_model(tiny_encoder, sharing, trainable_layers=1)
+    found = settings(model)
+    assert not [name for name in found if name.startswith("encoder.")]
+    assert {name for name in found if name.startswith("sharing.")} == {
+        f"sharing.{name}" for name, _ in model.sharing.named_parameters()
+    }
 
 
 def test_frozen_parameters_are_in_no_group(tiny_encoder):
