@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class SuccessiveRegularisation:
     """``delta * |theta - theta'|^2``: parameters stay near an anchor ``theta'``, a frozen copy of what they once were.
 
-    ``delta`` is larger for classifiers. Deviation: the paper adds this to losses that are sums over a mini-batch, we to
-    means over words, so that the same ``delta`` pulls harder here.
+    ``delta`` is larger for classifiers. Deviation: the paper adds this to losses that are sums over words, we to means,
+    so that the same ``delta`` pulls as many times harder here as there are words in a step.
     """
 
     def __init__(self, *, delta: float, classifier_delta: float) -> None:

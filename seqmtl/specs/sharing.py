@@ -192,7 +192,10 @@ class SharedPrivateSpec(Spec):
 
 
 class SuccessiveRegularisationSpec(Spec):
-    """``delta * |theta - theta'|^2`` keeps a task near what the task before left in this epoch."""
+    """``delta * |theta - theta'|^2`` keeps a task near what the task before left in this epoch.
+
+    The defaults are the paper's, whose losses are sums; beside means over words much smaller values hold as hard.
+    """
 
     delta: float = Field(default=1e-3, ge=0.0)
     classifier_delta: float = Field(default=1e-2, ge=0.0, description="of the heads of lower tasks")

@@ -59,3 +59,4 @@ def test_what_does_not_learn_or_weighs_nothing_is_left_out(layers):
     layers["lstm"].weight.requires_grad_(False)
     anchored(layers, classifier_delta=0.0).term().backward()
     assert {name for name, p in layers.named_parameters() if p.grad is not None} == {"lstm.bias"}
+    assert anchored(layers.requires_grad_(False)).term() is None

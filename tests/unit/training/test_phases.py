@@ -115,6 +115,15 @@ def test_jmt3_the_first_task_is_held_at_the_embeddings_that_the_last_one_left(mo
     assert all(torch.allclose(grad, torch.full_like(grad, 2.0)) for grad in later.values())
 
 
+def test_a_task_alone_is_held_at_its_own_embeddings_of_the_epoch_before(model):
+    phases = Phases(model, SuccessiveRegularisationSpec())
+    for epoch in (1, 1):
+        phases.add_gradient(epoch, "chunk")
+    assert all(p.grad is None for p in model.parameters())
+    phases.add_gradient(2, "chunk")
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == starting(model, "encoder.")
+
+
 def test_what_the_paper_anchors_is_what_the_task_before_uses(model):
     lowest = starting(model, "encoder.", "sharing.towers.chunk.", "heads.chunk.")
     assert names_of(model, model.serving_parameters(["chunk"])) == lowest
