@@ -68,7 +68,8 @@ class SeqMTLConfig(PreTrainedConfig):
         return cls(
             encoder=encoder.model_dump(mode="json"),
             backbone=None if backbone is None else backbone.to_dict(),
-            sharing=sharing.model_dump(mode="json"),
+            # A file on this machine from which alpha started is nobody else's business; the recipe names it.
+            sharing=sharing.model_dump(mode="json", exclude={"alpha_from"}),
             tasks=[task.to_dict() for task in tasks],
             n_words=sizes.words,
             n_characters=sizes.characters,

@@ -14,7 +14,14 @@ from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError
 from seqmtl.labels import LabelInventory
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, EncoderSpec, TransformerEncoderSpec
-from seqmtl.specs.sharing import BiLSTMTowerSpec, HardSharingSpec, IndependentSpec, SharingSpec
+from seqmtl.specs.sharing import (
+    BiLSTMTowerSpec,
+    CrossStitchSpec,
+    HardSharingSpec,
+    IndependentSpec,
+    SharingSpec,
+    SluiceSpec,
+)
 from seqmtl.specs.tasks import CRFHeadSpec, SoftmaxHeadSpec, SRLHeadSpec, TaskSpec
 
 TASKS = [  # neither alphabetical, nor are their labels: order is kept
@@ -59,6 +66,19 @@ def test_a_configuration_comes_back_from_its_file(kind: str, loader, tmp_path: P
     assert content["model_type"] == "seqmtl"
     assert content["format_version"] == 1
     assert [task["labels"] for task in content["tasks"]] == [["X", "A", "É"], ["O", "S-A"], ["O", "B-V"]]
+
+
+@pytest.mark.parametrize(
+    "sharing",
+    [
+        CrossStitchSpec(kind="cross_stitch", tower=TOWER, alpha_from="/home/x.json"),
+        SluiceSpec(kind="sluice", tower=TOWER, alpha_from="/home/x.json"),
+    ],
+)
+def test_the_file_from_which_alpha_started_is_not_kept(sharing: CrossStitchSpec | SluiceSpec):
+    config = config_of(encoder=BiLSTMEncoderSpec(kind="bilstm"), sharing=sharing)
+    assert "/home" not in config.to_json_string()
+    assert config.sharing_spec == sharing.model_copy(update={"alpha_from": None})
 
 
 def test_the_backbones_own_configuration_comes_back(tmp_path: Path):
