@@ -43,10 +43,15 @@ def make_folder(out: Path) -> None:
 
 
 def clear_folder(out: Path) -> None:
-    """Remove what a former run left in ``out``; a folder without a history was none, and stays as it is."""
-    if not (out / HISTORY).exists():
+    """Remove what a former run left in ``out``; a folder that was none stays as it is."""
+    if not _is_run(out):
         return
     shutil.rmtree(out / BEST, ignore_errors=True)
     for pattern in OURS:
         for file in out.glob(pattern):
             file.unlink()
+
+
+def _is_run(out: Path) -> bool:
+    """Whether a run was trained there, to its end or not, or saved by pruning, which leaves no history."""
+    return (out / HISTORY).exists() or ((out / "config.json").exists() and (out / "recipe.yaml").exists())

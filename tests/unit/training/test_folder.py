@@ -38,8 +38,15 @@ def test_a_former_run_goes_and_nothing_else(tmp_path):
     assert not (tmp_path / "best").exists()
 
 
-def test_a_folder_that_was_no_run_stays_as_it_is(tmp_path):
-    names = sorted({*STALE, *KEPT} - {"history.jsonl"})
+def test_a_former_pruned_run_which_has_no_history_goes(tmp_path):
+    fill(tmp_path, {*STALE, *KEPT} - {"history.jsonl"})
+    clear_folder(tmp_path)
+    assert files(tmp_path) == KEPT
+
+
+@pytest.mark.parametrize("missing", ["config.json", "recipe.yaml"])
+def test_a_folder_that_was_no_run_stays_as_it_is(tmp_path, missing):
+    names = sorted({*STALE, *KEPT} - {"history.jsonl", missing})
     fill(tmp_path, names)
     clear_folder(tmp_path)
     assert files(tmp_path) == names
