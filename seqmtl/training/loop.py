@@ -33,6 +33,7 @@ from seqmtl.training.selection import Selection
 from seqmtl.training.setup import Prepared
 
 LOG_EVERY = 20  # steps between looks at the losses: each look waits for the device
+KEYS = {"distance": "weight"}  # of a penalty under `sharing`, where that is not its name
 
 
 def train(
@@ -119,11 +120,15 @@ def train(
                 if history and done % spec.log_coupling_every == 0:
                     history.add_coupling(done, model.sharing.coupling())
                 if done % LOG_EVERY == 0 or done == steps:
-                    means = check_finite(running.take(sum_processes=accelerator.reduce), done)
+                    means = running.take(sum_processes=accelerator.reduce)
+                    penalties = running.take_penalties(sum_processes=accelerator.reduce)
+                    check_finite(means, penalties, done)
                     bar.show(means)
-                    accelerator.log({f"loss/{task}": loss for task, loss in means.items()}, step=done)
+                    logged = {f"loss/{task}": loss for task, loss in means.items()}
+                    accelerator.log(logged | {f"penalty/{name}": p for name, p in penalties.items()}, step=done)
                     if history:
-                        history.add("train", done, {"losses": means, "lr": schedule.get_last_lr()[0]})
+                        extra = {"penalties": penalties} if penalties else {}
+                        history.add("train", done, {"losses": means, **extra, "lr": schedule.get_last_lr()[0]})
                 if done >= steps:
                     break
         speed = mixed.words / (time.perf_counter() - began)
@@ -246,15 +251,16 @@ def rest_absent_tasks(model: SeqMTLModel, words: Mapping[str, int]) -> None:
         parameter.grad = None
 
 
-def check_finite(losses: Mapping[str, float], step: int) -> dict[str, float]:
-    """Return the losses; stop the run when one is not finite."""
-    for task, loss in losses.items():
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss of task {task!r} is {loss} within the {LOG_EVERY} steps up to step {step}; "
-                "lower training.learning_rates, or lengthen training.warmup"
-            )
-    return dict(losses)
+def check_finite(losses: Mapping[str, float], penalties: Mapping[str, float], step: int) -> None:
+    """Stop the run when a loss or a penalty is not finite; where both are, either may have been the first."""
+    keys = {name: f"sharing.{KEYS.get(name, name)}" for name, value in penalties.items() if not math.isfinite(value)}
+    found = [f"the penalty {name!r} ({key}) is {penalties[name]}" for name, key in keys.items()]
+    found += [f"the loss of task {task!r} is {loss}" for task, loss in losses.items() if not math.isfinite(loss)]
+    if found:
+        remedies = ["lower training.learning_rates", "lengthen training.warmup", *(f"lower {k}" for k in keys.values())]
+        raise TrainingError(
+            f"{' and '.join(found)} within the {LOG_EVERY} steps up to step {step}; {', or '.join(remedies)}"
+        )
 
 
 def mean_over_corpora(scores: Mapping[str, Mapping[str, TaskScore]]) -> dict[str, float]:

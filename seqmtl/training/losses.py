@@ -1,4 +1,7 @@
-"""Running mean losses that stay on the device until somebody looks."""
+"""Running mean losses that stay on the device until somebody looks.
+
+N penalties.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,19 +13,22 @@ from seqmtl.objectives.losses import Losses
 
 
 class RunningLosses:
-    """Sums of losses and words per task; only ``take`` waits for the device."""
+    """Sums of losses and words per task, and of the scheme's penalties; only taking them waits for the device."""
 
     def __init__(self, tasks: list[str], device: torch.device) -> None:
         """Start at 0."""
         self.tasks = tasks
         self._totals = torch.zeros(len(tasks), device=device)
         self._words = [0] * len(tasks)
+        self._penalties: dict[str, list[Tensor]] = {}
 
     def add(self, losses: Losses) -> None:
         """Add one micro-batch."""
         for number, task in enumerate(self.tasks):
             if task in losses.tasks:
                 self._totals[number] += losses.tasks[task].total.detach().mean().float()
+        for name, penalty in losses.penalties.items():
+            self._penalties.setdefault(name, []).append(penalty.detach().float())
 
     def count(self, words: Mapping[str, int]) -> None:
         """Add the labelled words of one step, those of other processes too."""
@@ -38,4 +44,19 @@ class RunningLosses:
         means = {t: s / n for t, s, n in zip(self.tasks, totals.tolist(), self._words, strict=True) if n}
         self._totals = torch.zeros_like(totals)
         self._words = [0] * len(self.tasks)
+        return means
+
+    def take_penalties(self, *, sum_processes: Callable[[Tensor], Any]) -> dict[str, float]:
+        """Mean of each penalty per step since the last call, weighted as it is in the joint loss; none without any.
+
+        Args:
+            sum_processes: as for ``take``; it is called when there are penalties, of which all processes have the same.
+        """
+        if not self._penalties:
+            return {}
+        parts = [torch.stack(values) for values in self._penalties.values()]
+        sums = torch.stack([torch.stack((part.sum(), torch.ones_like(part).sum())) for part in parts])  # [N, 2]
+        found: Tensor = sum_processes(sums)
+        means = {name: total / count for name, (total, count) in zip(self._penalties, found.tolist(), strict=True)}
+        self._penalties = {}
         return means

@@ -220,10 +220,40 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, fit):
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_finite_losses_come_back_and_others_name_their_task(loss):
-    assert check_finite({"a": 1.0}, 20) == {"a": 1.0}
-    with pytest.raises(TrainingError, match=r"'b'.*up to step 40"):
-        check_finite({"a": 1.0, "b": loss}, 40)
+def test_a_loss_that_is_not_finite_names_its_task(loss):
+    check_finite({"a": 1.0}, {"distance": 1.0}, 20)
+    with pytest.raises(TrainingError, match=r"^the loss of task 'b' is -?(nan|inf) .*up to step 40"):
+        check_finite({"a": 1.0, "b": loss}, {"distance": 1.0}, 40)
+
+
+@pytest.mark.parametrize(("name", "key"), [("distance", "weight"), ("adversary", "adversary")])
+def test_a_penalty_that_is_not_finite_names_its_key(name, key):
+    with pytest.raises(TrainingError, match=rf"^the penalty '{name}' \(sharing\.{key}\) is nan within") as caught:
+        check_finite({"a": 1.0}, {"other": 1.0, name: math.nan}, 40)
+    assert str(caught.value).endswith(f"lengthen training.warmup, or lower sharing.{key}")
+    with pytest.raises(TrainingError, match=rf"^the penalty '{name}' .* and the loss of task 'a' is nan within"):
+        check_finite({"a": math.nan}, {name: math.nan}, 40)
+
+
+def test_a_run_that_diverges_by_its_penalty_names_it(tiny, fit):
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "ner")}
+    tiny["sharing"] = {"kind": "sluice", "tower": {"kind": "bilstm", "width": 8}, "orthogonality": 1e39}
+    tiny["training"] |= {"max_steps": 1}
+    with pytest.raises(TrainingError, match=r"^the penalty 'orthogonality' \(sharing\.orthogonality\) is inf within"):
+        fit(tiny)
+
+
+def test_penalties_are_in_the_history_and_nothing_is_where_there_are_none(tiny, fit):
+    tiny["training"] |= {"max_steps": 1}
+    _, events = fit(tiny)
+    assert all("penalties" not in event for event in events)
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "ner")}
+    tiny["sharing"] = {"kind": "soft", "tower": {"kind": "bilstm", "width": 8}, "weight": 0.5}
+    tiny["training"] |= {"max_steps": 2, "learning_rates": {"encoder": 0.1, "heads": 0.1}, "warmup": 0.0}
+    _, events = fit(tiny)
+    (trained,) = (event for event in events if event["kind"] == "train")
+    assert list(trained["penalties"]) == ["distance"]
+    assert trained["penalties"]["distance"] > 0.0  # the towers start equal and part with the first step
 
 
 def test_a_streamed_corpus_trains(tiny, toy_rows, tmp_path, fit):

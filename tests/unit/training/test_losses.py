@@ -57,3 +57,16 @@ def test_losses_hold_no_graph():
     running = RunningLosses(["a"], torch.device("cpu"))
     running.add(Losses({"a": HeadLoss(total * 2, torch.tensor(1.0))}, {}))
     assert not running._totals.requires_grad
+
+
+def test_penalties_are_means_over_micro_batches_and_processes_and_start_again():
+    running = RunningLosses(["a"], torch.device("cpu"))
+    assert running.take_penalties(sum_processes=alone) == {}
+    for distance, adversary in [(1.0, 4.0), (2.0, 8.0)]:
+        running.add(Losses({}, {"distance": torch.tensor(distance), "adversary": torch.tensor(adversary)}))
+    other = torch.tensor([[6.0, 1.0], [3.0, 1.0]])  # sums and counts
+    found = running.take_penalties(sum_processes=lambda mine: mine + other)
+    assert found == {"distance": 3.0, "adversary": 5.0}
+    running.add(Losses({}, {"distance": torch.tensor(7.0, requires_grad=True)}))
+    assert running.take_penalties(sum_processes=alone) == {"distance": 7.0}
+    assert running.take_penalties(sum_processes=alone) == {}
