@@ -16,6 +16,7 @@ from seqmtl.evaluation.scores import TaskScore
 from seqmtl.sharing.pruning import Pruning
 from seqmtl.training.folder import clear_folder, make_folder
 from seqmtl.training.run import Evaluation, evaluate_checkpoint
+from seqmtl.training.setup import resolved
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def prune_checkpoint(
     model, indexer = load_checkpoint(run)
     size = model.num_parameters()
     pruning = model.prune_sharing(threshold)
-    recipe, _ = load_recipe_of(run, overrides=overrides)
+    recipe, folder = load_recipe_of(run, overrides=overrides)
+    recipe = resolved(recipe, folder=folder)  # its paths count from the run, and from ``out`` no more
     make_folder(out)
     before = evaluate_checkpoint(run, split=split, overrides=overrides, device=device, console=console)
     clear_folder(out)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from seqmtl.checkpoints import load_checkpoint, save_checkpoint, save_recipe
+from seqmtl.checkpoints import load_checkpoint, load_recipe_of, save_checkpoint, save_recipe
 from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.evaluation import scores_from_json
 from seqmtl.specs.recipe import RecipeSpec
@@ -76,12 +76,24 @@ def test_a_former_run_in_the_folder_goes(run, tmp_path):
     for name in ("history.jsonl", "training.png", "notes.txt"):
         (out / name).write_text("")
     prune_checkpoint(run, threshold=0.5, out=out)
+    (out / "best" / "upos").mkdir(parents=True)
+    prune_checkpoint(run, threshold=0.5, out=out)  # where a pruned one is, without a history
+    assert not (out / "best").exists()
     assert {"history.jsonl", "training.png", "notes.txt"} & {path.name for path in out.iterdir()} == {"notes.txt"}
 
 
 def test_the_recipe_is_saved_with_its_overrides(run, tmp_path):
     prune_checkpoint(run, threshold=0.5, out=tmp_path / "pruned", overrides=["corpora.toy.sizes.dev=3"])
     assert len(evaluate_checkpoint(tmp_path / "pruned", split="dev")["toy"].rows) == 3
+
+
+def test_a_path_in_an_override_counts_from_the_run_before_and_after(run, write_corpus, toy_rows, tmp_path):
+    corpus = write_corpus("c", train=toy_rows(4), dev=toy_rows(4), test=toy_rows(4)) | {"path": "../c"}
+    out = tmp_path / "far" / "away"
+    pruned = prune_checkpoint(run, threshold=0.5, out=out, overrides=[f"corpora.toy={json.dumps(corpus)}"])
+    assert pruned.after["toy"] == evaluate_checkpoint(out, split="dev")["toy"].scores
+    recipe, _ = load_recipe_of(out)
+    assert recipe.corpora["toy"].path == str(tmp_path / "c")
 
 
 def test_a_scheme_without_alphas_is_refused(tiny, tmp_path):
