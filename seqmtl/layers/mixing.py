@@ -57,13 +57,20 @@ class Alpha(nn.Module):
         return matrix if self.kept is None else matrix * self.kept
 
     def forward(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
-        """Mix the ``states`` ``[N, L, D]`` of the towers ``sources`` into one such state for each of ``targets``."""
+        """Mix the ``states`` ``[N, L, D]`` of the towers ``sources`` into one such state for each of ``targets``.
+
+        In mixed precision, too, the product is in the precision of alpha: bfloat16 does not tell 0.9 from 0.901.
+        """
+        with torch.autocast(states[0].device.type, enabled=False):
+            return self._mixed(states, sources=sources, targets=targets)
+
+    def _mixed(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
         sequences, positions, features = states[0].shape
         subspace = features // (self.directions * self.subspaces)
         cells = sequences * positions
         size = cells * self.directions * subspace
         matrix = self._part(sources=sources, targets=targets)  # [I * S, J * S]
-        stacked = torch.stack(tuple(states))  # [J, N, L, D]
+        stacked = torch.stack(tuple(states)).to(matrix.dtype)  # [J, N, L, D]
         if self.subspaces == 1:
             mixed = matrix @ stacked.view(len(sources), size)  # [I, N * L * D]
             return list(mixed.view(len(targets), *states[0].shape))

@@ -124,6 +124,22 @@ def test_identity_gives_back_every_bit(subspaces: int):
     assert all(torch.equal(ours, state) for ours, state in zip(mixed, states, strict=True))
 
 
+def test_mixed_precision_does_not_round_alpha():
+    states = [torch.randn(2, 3, 8) for _ in range(2)]
+    outputs = []
+    for share in (0.9, 0.901):
+        mixer = Alpha(
+            torch.tensor([[share, 0.1], [0.1, share]]), subspaces=1, directions=1, normalisation="none", kept=None
+        )
+        plain = mixer(states, sources=(0, 1), targets=(0, 1))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = mixer(states, sources=(0, 1), targets=(0, 1))
+            mixer([state.bfloat16() for state in states], sources=(0, 1), targets=(0, 1))
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(mixed, plain, strict=True))
+        outputs.append(mixed[0])
+    assert not torch.equal(*outputs)
+
+
 def test_a_direction_never_reads_the_other():
     states = [torch.cat((torch.ones(1, 1, 4), torch.full((1, 1, 4), 2.0)), dim=-1)]  # forward 1, backward 2
     mixed = all_of(alpha(torch.full((2, 2), 0.5), subspaces=2, directions=2), states)[0]
