@@ -1,19 +1,23 @@
 """Starting where another run ended."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.data.indexing import Indexer
+from seqmtl.encoders.cut import Tap
 from seqmtl.errors import CheckpointError, ConfigError
-from seqmtl.layers.mixing import Alpha
+from seqmtl.layers.bilstm import BiLSTM
+from seqmtl.layers.mixing import Alpha, ChannelAlpha
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.towers.base import Tower
+from seqmtl.sharing.towers.transformer import TransformerTower
+from seqmtl.specs.sharing import Connections, CrossStitchSpec, SluiceSpec
 
 SHOWN = 5  # names in a message
-Identity = tuple[str, Hashable]  # the name of a parameter, and what beside it gives its numbers their meaning
+Identity = tuple[str, Hashable]  # a name, and what beside it gives the numbers of a part their meaning
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,21 @@ class Donor:
     run: str
     model: SeqMTLModel
     indexer: Indexer
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters that mean something together only.
+
+    Attributes:
+        path: what their names begin with, or the name of the only one.
+        identity: what the same part of another model has, too.
+        in_encoder: where an encoder that was not cut has them; None: nowhere.
+    """
+
+    path: str
+    identity: Identity
+    in_encoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,49 +89,124 @@ def load_donor(run: str) -> Donor:
 
 
 def take_over(model: SeqMTLModel, indexer: Indexer, donor: Donor) -> WarmStart:
-    """Let each parameter of ``model`` start at that of the donor with the same identity and shape.
+    """Let each part of ``model`` start at that of the donor with the same identity and shapes, whole or not at all.
 
     Raises:
-        ConfigError: when the donor reads with other vocabularies, or nothing can be taken over.
+        ConfigError: when the donor reads with other vocabularies or was pruned, or nothing can be taken over.
     """
     check_vocabularies(indexer, donor)
-    theirs = {identity: parameter for _, identity, parameter in identities(donor.model)}
-    taken, new = [], []
-    for name, identity, parameter in identities(model):
-        found = theirs.get(identity)
-        if found is None or found.shape != parameter.shape:
-            new.append(name)
-        else:
-            parameter.data.copy_(found)
-            taken.append(name)
+    check_connections(model, donor)
+    named, theirs = dict(model.named_parameters()), dict(donor.model.named_parameters())
+    paths = {part.identity: part.path for part in parts_of(donor.model)}
+    taken = set()
+    for part in parts_of(model):
+        ours = below(part.path, named)
+        found = [below(path, theirs) for path in (paths.get(part.identity), part.in_encoder) if path is not None]
+        source = next((one for one in found if shapes(one) == shapes(ours)), {})
+        for name, parameter in source.items():
+            ours[name].data.copy_(parameter)
+            taken.add(id(ours[name]))
     if not taken:
         raise ConfigError(_nothing_taken(model, donor))
     both = [name for name in model.tasks if name in donor.model.tasks]
-    others = [name for name in both if model.tasks[name].labels != donor.model.tasks[name].labels]
-    return WarmStart(donor.run, tuple(taken), tuple(new), tuple(others))
+    return WarmStart(
+        run=donor.run,
+        taken=tuple(name for name, parameter in named.items() if id(parameter) in taken),
+        new=tuple(name for name, parameter in named.items() if id(parameter) not in taken),
+        other_labels=tuple(name for name in both if model.tasks[name].labels != donor.model.tasks[name].labels),
+    )
 
 
-def identities(model: SeqMTLModel) -> Iterator[tuple[str, Identity, nn.Parameter]]:
-    """Each parameter with its name and its identity.
+def parts_of(model: SeqMTLModel) -> Iterator[Part]:
+    """All parameters of a model in parts: layers of towers and of BiLSTMs, alphas, heads, and any other by itself.
 
-    A tower that bears a task's name is that task's wherever the scheme keeps it. A head means nothing without its
-    labels. What else a scheme has learned means nothing without its tasks, and alphas not without their normalisation.
+    A head means nothing without its labels. What else a scheme has learned means nothing without its tasks, and alphas
+    not without their normalisation.
     """
     labels = {name: task.labels.labels for name, task in model.tasks.items()}
-    meant: dict[int, Identity] = {}
-    for name, parameter in model.sharing.named_parameters():
-        meant[id(parameter)] = (f"sharing.{name}", tuple(labels.items()))
+    parts = [
+        *tower_parts(model),
+        *alpha_parts(model),
+        *(Part(f"heads.{task}", (f"heads.{task}", labels[task])) for task in model.heads),
+        *(
+            Part(f"encoder.{path}", (f"encoder.{path}", None))
+            for path, module in model.encoder.named_modules()
+            if isinstance(module, BiLSTM)
+        ),
+    ]
+    yield from parts
+    named = dict(model.named_parameters())
+    inside = {id(parameter) for part in parts for parameter in below(part.path, named).values()}
+    for name, parameter in named.items():
+        if id(parameter) not in inside:
+            yield Part(name, (name, tuple(labels.items()) if name.startswith("sharing.") else None))
+
+
+def tower_parts(model: SeqMTLModel) -> Iterator[Part]:
+    """The layers of towers, and the norms after the last.
+
+    A tower that bears a task's name is that task's wherever the scheme keeps it. A transformer's block is the same
+    whether the encoder or a tower has it, so it is known by its place in the encoder, and not by its number in the
+    tower, which depends on how many blocks the towers have.
+    """
+    places = layer_places(model)
     for path, module in model.sharing.named_modules():
-        if isinstance(module, Tower):
-            key = path.rpartition(".")[2]
-            place = f"towers.{key}" if key in model.tasks else path
-            meant |= {id(p): (f"sharing.{place}.{name}", None) for name, p in module.named_parameters()}
-        elif isinstance(module, Alpha):
-            meant[id(module.weight)] = (f"sharing.{path}", (tuple(labels), module.normalisation))
-    for task, head in model.heads.items():
-        meant |= {id(p): (f"heads.{task}.{name}", labels[task]) for name, p in head.named_parameters()}
-    for name, parameter in model.named_parameters():
-        yield name, meant.get(id(parameter), (name, None)), parameter
+        if not isinstance(module, Tower):
+            continue
+        key = path.rpartition(".")[2]
+        tower = f"towers.{key}" if key in model.tasks else path
+        for number in module.layers:
+            place = places[int(number)] if isinstance(module, TransformerTower) else None
+            yield Part(f"sharing.{path}.layers.{number}", (f"sharing.{tower}", place or number), in_encoder=place)
+        if isinstance(module, TransformerTower) and module.norm is not None:
+            norm = f"encoder.model.{module.family.norm}"
+            yield Part(f"sharing.{path}.norm", (f"sharing.{tower}", norm), in_encoder=norm)
+
+
+def alpha_parts(model: SeqMTLModel) -> Iterator[Part]:
+    """What mixes towers after each layer, known by that layer as the towers' layers are."""
+    places = layer_places(model)
+    for path, module in model.sharing.named_modules():
+        if isinstance(module, Alpha | ChannelAlpha):
+            home, _, number = path.rpartition(".")
+            layer = places[int(number)] if places else number
+            form = module.normalisation if isinstance(module, Alpha) else "none"
+            yield Part(f"sharing.{path}", (f"sharing.{home}", (layer, tuple(model.tasks), form)))
+
+
+def layer_places(model: SeqMTLModel) -> list[str]:
+    """Where in the encoder each block of transformer towers was, lowest first; none without such towers."""
+    return [f"encoder.{path}" for path, module in model.encoder.named_modules() if isinstance(module, Tap)]
+
+
+def below(path: str, named: Mapping[str, nn.Parameter]) -> dict[str, nn.Parameter]:
+    """The parameters at ``path`` and below it, by the rest of their names."""
+    return {n.removeprefix(path): p for n, p in named.items() if n == path or n.startswith(f"{path}.")}
+
+
+def shapes(parameters: Mapping[str, nn.Parameter]) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter."""
+    return {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+
+
+def check_connections(model: SeqMTLModel, donor: Donor) -> None:
+    """Make sure that what was pruned from the donor does not come back.
+
+    Raises:
+        ConfigError: when the donor was pruned, and this recipe is not connected as it is.
+    """
+    theirs = connections(donor.model)
+    if theirs is not None and theirs != connections(model):
+        raise ConfigError(
+            f"training.start_from: {donor.run} was pruned, and this recipe would read what was removed; name the run "
+            "from which it was pruned, or set sharing.connections to those in the config.json of the pruned one"
+        )
+
+
+def connections(model: SeqMTLModel) -> Connections | None:
+    """What a pruned scheme still reads; None: it was not pruned, or cannot be."""
+    spec = model.config.sharing_spec
+    return spec.connections if isinstance(spec, CrossStitchSpec | SluiceSpec) else None
 
 
 def check_vocabularies(indexer: Indexer, donor: Donor) -> None:

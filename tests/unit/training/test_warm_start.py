@@ -1,8 +1,10 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import ModernBertConfig, ModernBertModel
 
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
 from seqmtl.errors import ConfigError
@@ -165,6 +167,130 @@ def test_blocks_of_a_transformer_are_taken_over(recipe, donor, tiny_encoder):
     recipe["sharing"] = {"kind": "sluice", "tower": {"kind": "transformer", "layers": 1}}
     _, warm_start = start(recipe, run)
     assert all("mixers" in name or "betas" in name for name in warm_start.new)
+
+
+@pytest.fixture
+def on_bert(recipe, tiny_encoder):
+    """The recipe on a transformer of two blocks, with some sharing."""
+
+    def make(kind, layers=None):
+        recipe["encoder"] = {"kind": "transformer", "pretrained": str(tiny_encoder)}
+        recipe["sharing"] = {"kind": kind} | ({"tower": {"kind": "transformer", "layers": layers}} if layers else {})
+        return recipe
+
+    return make
+
+
+def scrambled(run):
+    """Give each parameter of a run other numbers than the pretrained encoder has, and return its model."""
+    model, indexer = load_checkpoint(run)
+    torch.manual_seed(5)
+    for parameter in model.parameters():
+        parameter.data.normal_()
+    save_checkpoint(Path(run), model, indexer)
+    return model
+
+
+def equal(ours, theirs):
+    """Whether two modules hold the same numbers under the same names."""
+    ours, theirs = ours.state_dict(), theirs.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_tuned_encoder_starts_towers_block_by_block(on_bert, donor):
+    run = donor(on_bert("hard"))
+    theirs = scrambled(run).encoder.model.encoder.layer
+    for kind in ("independent", "sluice"):
+        for layers in (1, 2):
+            model, warm_start = start(on_bert(kind, layers), run)
+            towers = model.sharing.towers if kind == "independent" else model.sharing.lockstep.towers
+            for task in ("upos", "chunk"):
+                for number in range(layers):
+                    assert equal(towers[task].layers[str(number)], theirs[2 - layers + number])
+            if layers == 1:
+                assert equal(model.encoder.model.encoder.layer[0], theirs[0])
+            assert all("mixers" in name or "betas" in name for name in warm_start.new)
+
+
+def test_the_norm_after_the_last_block_goes_with_it(on_bert, donor, tiny_encoder):
+    settings = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    vocabulary = json.loads((tiny_encoder / "config.json").read_text())["vocab_size"]
+    folder = tiny_encoder.with_name("modern")
+    shutil.copytree(tiny_encoder, folder, dirs_exist_ok=True)
+    ModernBertModel(ModernBertConfig(vocab_size=vocabulary, pad_token_id=0, **settings)).save_pretrained(folder)
+    hard, towers = (
+        recipe | {"encoder": {"kind": "transformer", "pretrained": str(folder)}}
+        for recipe in (dict(on_bert("hard")), dict(on_bert("independent", 1)))
+    )
+    run = donor(hard)
+    theirs = scrambled(run)
+    model, warm_start = start(towers, run)
+    assert not warm_start.new
+    assert equal(model.sharing.towers["chunk"].norm, theirs.encoder.model.final_norm)
+
+
+@pytest.mark.parametrize(("there", "here"), [(1, 2), (2, 1)])
+def test_towers_of_other_depths_meet_at_the_same_block(on_bert, donor, there, here):
+    run = donor(on_bert("cross_stitch", there))
+    theirs = scrambled(run)
+    model, warm_start = start(on_bert("cross_stitch", here), run)
+    ours, others = model.sharing.lockstep, theirs.sharing.lockstep
+    for task in ("upos", "chunk"):
+        assert equal(ours.towers[task].layers[str(here - 1)], others.towers[task].layers[str(there - 1)])
+    assert torch.equal(ours.mixers[here - 1].weight, others.mixers[there - 1].weight)
+    if here == 2:  # the lower block is in the donor's encoder
+        for task in ("upos", "chunk"):
+            assert equal(ours.towers[task].layers["0"], theirs.encoder.model.encoder.layer[0])
+        assert warm_start.new == ("sharing.lockstep.mixers.0.weight",)
+    else:  # it is in each tower, and none of them is the encoder's
+        assert parts(warm_start.new) == {"encoder.model"}
+        assert all(".layer.0." in name for name in warm_start.new)
+
+
+def test_a_tower_layer_of_another_input_size_stays_new_whole(recipe, donor):
+    recipe["encoder"]["layers"] = 0
+    run = donor(recipe)
+    recipe["encoder"]["characters"]["width"] = 24
+    model, warm_start = start(recipe, run)
+    assert {name for name in warm_start.new if name.startswith("sharing.")} == {
+        f"sharing.towers.{task}.layers.0.{name}"
+        for task in ("upos", "chunk")
+        for name, _ in model.sharing.towers["upos"].layers["0"].named_parameters()
+    }
+
+
+def test_an_encoder_layer_of_another_input_size_stays_new_whole(recipe, donor):
+    run = donor(recipe)
+    recipe["encoder"]["characters"]["width"] = 24
+    model, warm_start = start(recipe, run)
+    layer = {f"encoder.stack.layers.0.{name}" for name, _ in model.encoder.stack.layers[0].named_parameters()}
+    assert layer <= set(warm_start.new)
+
+
+@pytest.mark.parametrize(("there", "here"), [(None, 8), (8, None)])
+def test_a_head_with_another_hidden_layer_stays_new_whole(recipe, donor, there, here):
+    head = recipe["tasks"]["upos"]["head"]  # its features are 8, too
+    recipe["tasks"]["upos"]["head"] = head | {"hidden": there}
+    run = donor(recipe)
+    recipe["tasks"]["upos"]["head"] = head | {"hidden": here}
+    _, warm_start = start(recipe, run)
+    assert parts(warm_start.new) == {"heads.upos"}
+    assert parts(warm_start.taken).isdisjoint({"heads.upos"})
+
+
+def test_a_pruned_run_starts_only_what_is_connected_as_it_is(recipe, donor):
+    recipe["sharing"] = {"kind": "cross_stitch", "tower": TOWER}
+    run = donor(recipe)
+    model, indexer = load_checkpoint(run)
+    pruning = model.prune_sharing(0.5)
+    save_checkpoint(Path(run), model, indexer)
+    with pytest.raises(ConfigError, match=r"start_from: .* was pruned, .*; name the run from which it was pruned, or"):
+        start(recipe, run)
+    recipe["sharing"]["connections"] = pruning.connections
+    ours, warm_start = start(recipe, run)
+    assert not warm_start.new
+    matrices = zip(ours.sharing.lockstep.matrices(), model.sharing.lockstep.matrices(), strict=True)
+    assert all(torch.equal(*pair) for pair in matrices)
 
 
 def test_nothing_taken_is_an_error_with_both_sides(recipe, donor):
