@@ -15,7 +15,7 @@ from seqmtl.specs.corpora import CorpusEntry
 from seqmtl.specs.encoders import EncoderSpec
 from seqmtl.specs.inheritance import BASE, read_recipe
 from seqmtl.specs.mixture import MixtureSpec
-from seqmtl.specs.sharing import HardSharingSpec, JMTSpec, SharingSpec
+from seqmtl.specs.sharing import HardSharingSpec, JMTSpec, SharedPrivateSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
@@ -83,6 +83,16 @@ class RecipeSpec(Spec):
             raise ValueError(
                 "sharing.successive_regularisation: holds a task near the one before, but mixture.schedule is "
                 f"{self.mixture.schedule!r}; set it to 'sequential', or leave the regularisation out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _an_adversary_sees_all_tasks(self) -> "RecipeSpec":
+        asked = isinstance(self.sharing, SharedPrivateSpec) and self.sharing.adversary is not None
+        if asked and self.mixture.schedule == "sequential":
+            raise ValueError(
+                "sharing.adversary: tells the tasks of a batch apart, but mixture.schedule is 'sequential', so that a "
+                "batch has one task and its turn gives it away; set it to 'interleaved', or leave the adversary out"
             )
         return self
 

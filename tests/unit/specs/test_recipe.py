@@ -58,6 +58,17 @@ def test_the_predicate_task_of_roles_must_exist(tiny):
         parse(tiny)
 
 
+def test_an_adversary_needs_batches_of_more_than_one_task(tiny):
+    tower = {"kind": "bilstm", "width": 8}
+    tiny["sharing"] = {"kind": "shared_private", "shared": tower, "private": tower, "adversary": {}}
+    assert parse(tiny).sharing.adversary.weight == 0.05
+    tiny["mixture"] = {"schedule": "sequential"}
+    with pytest.raises(ConfigError, match=r"sharing\.adversary: .* mixture\.schedule is 'sequential'.*'interleaved'"):
+        parse(tiny)
+    del tiny["sharing"]["adversary"]
+    assert parse(tiny).mixture.schedule == "sequential"
+
+
 def test_an_unknown_key_of_a_recipe_offers_the_nearest(tiny):
     with pytest.raises(ConfigError, match="mixtur: unknown key; did you mean 'mixture'"):
         parse(tiny | {"mixtur": {}})
