@@ -49,28 +49,27 @@ class Separation(nn.Module):
         self.reconstruction = reconstruction
 
     def forward(
-        self, states: States, *, shared: Tensor, private: Mapping[str, Tensor], rows: Mapping[str, Tensor]
+        self, read: WordStates, *, shared: Tensor, private: Mapping[str, Tensor], rows: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """The weighted penalties, by name.
 
         Args:
-            states: what the scheme was given.
+            read: the encoder's states of words, ``[B, T, D]``.
             shared: ``[B, T, S]``.
             private: ``{task: [B, T, P]}``.
             rows: the sentences that carry each of these tasks, bool ``[B]``.
         """
-        words = {task: states.mask & rows[task][:, None] for task in private}  # [B, T]
+        words = {task: read.mask & rows[task][:, None] for task in private}  # [B, T]
         penalties = {}
         if self.adversary is not None:
-            penalties["adversary"] = self.adversary(shared, states.mask, rows=rows)
+            penalties["adversary"] = self.adversary(shared, read.mask, rows=rows)
         if self.orthogonality > 0.0:
             parts = [
                 difference(shared, own, words=words[task], normalise=self.normalise) for task, own in private.items()
             ]
             penalties["orthogonality"] = self.orthogonality * torch.stack(parts).sum()
         if self.decoder is not None:
-            read = states.words().states  # [B, T, D]
-            parts = [self.decoder(shared, own, states=read, words=words[task]) for task, own in private.items()]
+            parts = [self.decoder(shared, own, states=read.states, words=words[task]) for task, own in private.items()]
             penalties["reconstruction"] = self.reconstruction * torch.stack(parts).sum()
         return penalties
 
@@ -111,28 +110,26 @@ class SharedPrivate(Sharing):
 
     def forward(self, states: States, request: Request) -> SharingOutput:
         """Features of the wanted tasks, whose private towers alone are run; and, in training, what separates them."""
-        shared = self.shared(states)  # [B, T, S]
+        at_shared = self.shared.enter(states)
+        shared = self.shared(at_shared)  # [B, T, S]
+        read = at_shared.words()  # once: each pooling of pieces draws a dropout mask of its own
         towers = {task: self.private[task] for task in request.tasks}
-        entered = next(iter(towers.values())).enter(self._read_by_private(states, shared))  # type: ignore[operator]
+        below = states if self.private_input == "states" else self._stacked(read, shared)
+        entered = next(iter(towers.values())).enter(below)  # type: ignore[operator]
         private = {task: tower(entered) for task, tower in towers.items()}  # [B, T, P]
         features = private
         if self.private_input == "states":
             features = {task: torch.cat((shared, own), dim=-1) for task, own in private.items()}  # [B, T, S + P]
         if not self.training or not request.rows:
             return SharingOutput(features)
-        return SharingOutput(features, self.separation(states, shared=shared, private=private, rows=request.rows))
+        return SharingOutput(features, self.separation(read, shared=shared, private=private, rows=request.rows))
 
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The shared tower, those of ``tasks``, and what separates them: every labelled sentence teaches that."""
         private = [p for task in tasks for p in self.private[task].parameters()]
         return [*self.shared.parameters(), *private, *self.separation.parameters()]
 
-    def _read_by_private(self, states: States, shared: Tensor) -> States:
-        """What the private towers read, given the shared features ``[B, T, S]``."""
-        match self.private_input:
-            case "states":
-                return states
-            case "concat":
-                return WordStates(torch.cat((states.words().states, shared), dim=-1), states.mask)
-            case "shared_only":
-                return WordStates(shared, states.mask)
+    def _stacked(self, read: WordStates, shared: Tensor) -> WordStates:
+        """What stacked private towers read, given the shared features ``[B, T, S]``."""
+        parts = (read.states, shared) if self.private_input == "concat" else (shared,)
+        return WordStates(torch.cat(parts, dim=-1), read.mask)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqmtl.batch import WordStates
+from seqmtl.batch import PieceInputs, PieceStates, States, WordStates
 from seqmtl.heads.softmax import SoftmaxHead
 from seqmtl.sharing.adversary import TaskAdversary
 from seqmtl.sharing.base import Request
@@ -46,7 +46,7 @@ def words() -> WordStates:
     return WordStates(torch.randn(3, 5, D), MASK)
 
 
-def penalties_of(sharing: SharedPrivate, states: WordStates, rows: dict[str, Tensor] = ROWS) -> dict[str, Tensor]:
+def penalties_of(sharing: SharedPrivate, states: States, rows: dict[str, Tensor] = ROWS) -> dict[str, Tensor]:
     return dict(sharing(states, Request(TASKS, rows)).penalties)
 
 
@@ -179,6 +179,25 @@ def test_a_batch_without_any_task_has_penalties_of_0_with_every_parameter_in_the
     assert all(penalty.item() == 0.0 for penalty in found.values())
     torch.stack(list(found.values())).sum().backward()
     assert all(p.grad is not None and not p.grad.any() for p in sharing.parameters())
+
+
+def test_pieces_are_pooled_once_for_what_stacked_towers_read_and_for_what_is_reconstructed():
+    """Each pooling draws a dropout mask, so that two of them would differ."""
+    sharing, pooled = scheme("concat", Separation(decoder=Reconstruction(WIDTH, D), reconstruction=1.0)), []
+
+    def pool(pieces: Tensor) -> Tensor:
+        pooled.append(nn.functional.dropout(pieces, 0.5))
+        return pooled[-1]
+
+    pieces = PieceInputs(*[torch.zeros(3, 5, dtype=torch.long)] * 6)
+    read: dict[str, Tensor] = {}
+    sharing.shared.register_forward_pre_hook(lambda _, states: read.update(shared=states[0].states))
+    sharing.private["a"].register_forward_pre_hook(lambda _, states: read.update(private=states[0].states))
+    found = penalties_of(sharing, PieceStates(torch.randn(3, 5, D), pieces, MASK, pool))
+    assert len(pooled) == 1
+    assert torch.equal(read["shared"], pooled[0])
+    assert torch.equal(read["private"][..., :D], pooled[0])
+    assert torch.equal(found["reconstruction"], penalties_of(sharing, WordStates(pooled[0], MASK))["reconstruction"])
 
 
 def test_there_are_penalties_only_in_training_and_where_it_is_known_who_carries_what():
