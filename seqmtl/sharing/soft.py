@@ -1,9 +1,10 @@
 """Soft parameter sharing: a tower per task, and a penalty that keeps the towers alike.
 
-M towers, B sentences, T words, H features; P parameters of a layer.
+M towers, B sentences, T words, H features.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +66,11 @@ class Soft(Sharing):
         """How far each two towers are from each other, ``||theta_i - theta_j||`` per layer, tied or not."""
         tasks, tables = list(self.towers), {}
         for number in range(len(next(iter(self._stacks())))):
-            weights = torch.cat([torch.stack(group).flatten(1).detach() for group in self._copies(number)], 1)  # [M, P]
-            distances = (weights[:, None] - weights).norm(dim=-1)  # [M, M]
-            tables[f"distance {number + 1}"] = Table(tasks, tasks, distances)
+            squares = torch.zeros(len(tasks), len(tasks), device=next(self.parameters()).device)
+            for group in self._copies(number):  # one by one: all at once they would be M * M times a layer
+                for one, other in combinations(range(len(tasks)), 2):
+                    squares[one, other] += (group[one] - group[other]).detach().float().square().sum()
+            tables[f"distance {number + 1}"] = Table(tasks, tasks, (squares + squares.T).sqrt())
         return Coupling(tables)
 
     def _copies(self, number: int) -> list[tuple[nn.Parameter, ...]]:
