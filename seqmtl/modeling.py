@@ -287,13 +287,23 @@ def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task])
     Raises:
         ConfigError: when the encoder has no such blocks, or towers ask for different numbers of them.
     """
-    asked = {tower.layers for _, tower in transformer_towers(sharing)}
+    asked = {f"sharing.{key}": tower.layers for key, tower in transformer_towers(sharing)}
     word_labels = {task.name: len(task.labels) for task in tasks if isinstance(task.kind, TokenKind)}
-    if not asked or not isinstance(encoder, TransformerEncoder):
+    if not asked:
         return Ground(encoder.out_features, word_labels=word_labels)
-    if len(asked) > 1:
-        raise ConfigError(f"sharing: all towers of transformer blocks begin at one block; got layers {sorted(asked)}")
-    return Ground(encoder.out_features, encoder.cut(asked.pop()), word_labels)
+    (first, layers), *others = asked.items()
+    if not isinstance(encoder, TransformerEncoder):
+        raise ConfigError(
+            f"{first}.kind: 'transformer' copies blocks of a transformer encoder, and this encoder is none; "
+            "use kind 'bilstm'"
+        )
+    for key, other in others:
+        if other != layers:
+            raise ConfigError(
+                f"{key}.layers: got {other}, but {first}.layers is {layers}, and all towers of transformer blocks "
+                "begin at one block of the encoder; give both the same"
+            )
+    return Ground(encoder.out_features, encoder.cut(layers, key=first), word_labels)
 
 
 def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:

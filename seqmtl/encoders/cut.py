@@ -50,8 +50,8 @@ class Tap(nn.Module):
         return call
 
 
-def cut(model: PreTrainedModel, *, layers: int) -> TopBlocks:
-    """Take the top ``layers`` blocks out of ``model``, in place; taps remain.
+def cut(model: PreTrainedModel, *, layers: int, key: str = "sharing.tower") -> TopBlocks:
+    """Take the top ``layers`` blocks out of ``model``, in place; taps remain. ``key`` of the recipe asks for them.
 
     Raises:
         ConfigError: when the family is none of ``FAMILIES``, or has too few blocks.
@@ -60,15 +60,20 @@ def cut(model: PreTrainedModel, *, layers: int) -> TopBlocks:
     family = FAMILIES.get(kind)
     if family is None:
         raise ConfigError(
-            f"sharing: a tower of transformer blocks can be made of {', '.join(FAMILIES)}; the encoder is {kind!r}: "
+            f"{key}.kind: a tower of transformer blocks can be made of {', '.join(FAMILIES)}; the encoder is {kind!r}: "
             "use towers of kind 'bilstm' on it"
         )
     stack = blocks(model)
     if not 1 <= layers <= len(stack):
-        raise ConfigError(f"sharing: towers of {layers} transformer blocks, but the encoder has {len(stack)}")
+        raise ConfigError(
+            f"{key}.layers: got {layers}, but the encoder has {len(stack)} blocks; allowed: 1 to {len(stack)}"
+        )
     below = len(stack) - layers
     if below == 0 and _convolves(model):
-        raise ConfigError("sharing: this DeBERTa convolves after its first block, which must stay shared; use fewer")
+        raise ConfigError(
+            f"{key}.layers: got {layers}, but this DeBERTa convolves after its first block, which must stay shared; "
+            "use fewer, or towers of kind 'bilstm'"
+        )
     top = tuple(stack[below:])
     for number, block in enumerate(top, start=below):
         stack[number] = Tap(block, family)

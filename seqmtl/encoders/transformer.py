@@ -64,8 +64,8 @@ class TransformerEncoder(Encoder):
         states = self._piece_states(inputs, pieces)
         return PieceStates(states, pieces, mask, to_words, calls=tuple(tap.take() for tap in taps(self.model)))
 
-    def cut(self, layers: int) -> TopBlocks:
-        """Leave the top ``layers`` blocks to towers: the states are then those below them.
+    def cut(self, layers: int, *, key: str = "sharing.tower") -> TopBlocks:
+        """Leave the top ``layers`` blocks to towers, for which ``key`` asks: the states are then those below them.
 
         Raises:
             ConfigError: when the encoder has no such blocks, or mixes its layers.
@@ -75,7 +75,7 @@ class TransformerEncoder(Encoder):
                 "encoder.scalar_mix: the top blocks belong to the towers, so there are no layers to mix; "
                 "leave it out, or use sharing.kind 'sluice', which mixes the layers of its towers"
             )
-        return cut(self.model, layers=layers)
+        return cut(self.model, layers=layers, key=key)
 
     def _piece_states(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
         """The states of all pieces, ``[W, P, D]``."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from seqmtl.errors import ConfigError
 from seqmtl.layers.blocks import TopBlocks
 from seqmtl.sharing.towers.base import Tower
 from seqmtl.sharing.towers.bilstm import BiLSTMTower
@@ -39,11 +38,7 @@ class Ground:
                     in_features or self.in_features, width=spec.width, layers=spec.layers, dropout=spec.dropout
                 )
             case TransformerTowerSpec():
-                if self.top is None:
-                    raise ConfigError(
-                        "sharing: a tower of kind 'transformer' copies blocks of a transformer encoder, "
-                        "and this encoder is none; use kind 'bilstm'"
-                    )
+                assert self.top is not None  # who lays the ground sees to it
                 return TransformerTower(self.top)
             case _:
                 assert_never(spec)

@@ -180,7 +180,9 @@ def test_no_tap_keeps_what_it_noted(family, build: Build):
 def test_another_family_is_an_error_that_lists_those_that_can_be_cut(kind: str, values: dict[str, Any], tmp_path: Path):
     model = build_backbone(AutoConfig.for_model(kind, vocab_size=32, **values))
     before = list(model.state_dict())
-    with pytest.raises(ConfigError, match=rf"the encoder is '{kind}': use towers of kind 'bilstm'") as caught:
+    with pytest.raises(
+        ConfigError, match=rf"^sharing\.tower\.kind: .* the encoder is '{kind}': use towers of kind 'bilstm'"
+    ) as caught:
         cut(model, layers=1)
     assert all(family in str(caught.value) for family in FAMILIES)
     assert list(model.state_dict()) == before
@@ -188,7 +190,7 @@ def test_another_family_is_an_error_that_lists_those_that_can_be_cut(kind: str, 
 
 @pytest.mark.parametrize("layers", [3, 100])
 def test_more_layers_than_the_encoder_has_are_an_error(family, build: Build, layers: int):
-    with pytest.raises(ConfigError, match=rf"towers of {layers} transformer blocks, but the encoder has 2"):
+    with pytest.raises(ConfigError, match=rf"^sharing\.tower\.layers: got {layers}, .* 2 blocks; allowed: 1 to 2$"):
         build({"kind": "independent"}, layers=layers)
 
 
@@ -203,8 +205,8 @@ def test_the_block_after_which_deberta_convolves_stays(make_family):
         config.conv_kernel_size = 3
         return build_backbone(config)
 
-    with pytest.raises(ConfigError, match="convolves after its first block, which must stay shared; use fewer"):
-        cut(convolving(), layers=2)
+    with pytest.raises(ConfigError, match=r"^sharing\.private\.layers: got 2, .* convolves after .* use fewer"):
+        cut(convolving(), layers=2, key="sharing.private")
     assert len(cut(convolving(), layers=1).blocks) == 1
 
 

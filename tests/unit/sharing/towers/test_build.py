@@ -1,11 +1,9 @@
 """Specs to towers."""
 
-import pytest
 from transformers import BertConfig
 
 from seqmtl.encoders.backbone import build_backbone
 from seqmtl.encoders.cut import cut
-from seqmtl.errors import ConfigError
 from seqmtl.sharing.towers.bilstm import BiLSTMTower
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.sharing.towers.transformer import TransformerTower
@@ -29,8 +27,3 @@ def test_a_tower_of_blocks_copies_what_the_encoder_leaves():
     tower = ground.tower(BLOCKS)
     assert isinstance(tower, TransformerTower)
     assert (tower.depth, tower.out_features, tower.directions, tower.indivisible) == (2, 12, 1, 4)
-
-
-def test_a_tower_of_blocks_needs_a_transformer():
-    with pytest.raises(ConfigError, match="use kind 'bilstm'"):
-        Ground(4).tower(BLOCKS)
