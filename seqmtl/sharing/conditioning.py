@@ -24,9 +24,10 @@ class Conditioning(Sharing):
     Without a tower it is the features that depend on z. Every task needs a run of the tower of its own; they are run as
     one batch.
 
-    Deviations: the gates have a bias, and all maps of z start as constants, so that the tasks begin as hard sharing:
-    linear gates and gamma at 1, sigmoid gates at 1/2, beta at 0. In the FiLM paper z is the state of a network that
-    reads a question, and the features are those of convolutions.
+    Deviations: the gates have a bias, and all maps of z start as constants: linear gates and gamma at 1, beta at 0, so
+    that the tasks begin as hard sharing; sigmoid gates at 1/2, so that they begin as hard sharing of half the states.
+    ``concat`` begins with features that differ between tasks, since z does. In the FiLM paper z is the state of a
+    network that reads a question, and the features are those of convolutions.
     """
 
     def __init__(
