@@ -18,7 +18,7 @@ from seqmtl.sharing.base import Coupling, Table
 from seqmtl.sharing.cross_stitch import CrossStitch
 from seqmtl.sharing.sluice import Sluice
 
-ALPHA, BETA = "alpha", "beta"
+ALPHA, BETA, DISTANCE = "alpha", "beta", "distance"
 
 
 def coupling_to_json(coupling: Coupling) -> dict[str, Any]:
@@ -73,6 +73,23 @@ def kind_of_table(name: str) -> str:
     ('alpha', 'beta')
     """
     return name.rstrip("0123456789").rstrip()
+
+
+def mixes_layers(coupling: Coupling, kind: str) -> bool:
+    """Whether it says how much of each layer a task reads, as beta of sluice networks does; FiLM's is another beta."""
+    return kind == BETA and coupling.tables[kind].columns[0] == "layer 1"
+
+
+def moving(coupling: Coupling) -> Coupling:
+    """The tables whose course over training is worth a look: alpha, beta of layers, distance."""
+    kinds = {name: kind_of_table(name) for name in coupling.tables}
+    return Coupling(
+        {
+            name: table
+            for name, table in coupling.tables.items()
+            if kinds[name] in (ALPHA, DISTANCE) or mixes_layers(coupling, kinds[name])
+        }
+    )
 
 
 def start_mixing(sharing: CrossStitch | Sluice, found: Coupling, *, source: str) -> None:

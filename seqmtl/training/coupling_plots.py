@@ -10,7 +10,7 @@ from matplotlib.figure import Figure  # without pyplot: no display is needed, an
 from matplotlib.lines import Line2D
 
 from seqmtl.sharing.base import Coupling, Table
-from seqmtl.sharing.coupling import ALPHA, BETA, kind_of_table, layer_tables
+from seqmtl.sharing.coupling import ALPHA, BETA, kind_of_table, layer_tables, mixes_layers
 
 Course = Sequence[tuple[int, Coupling]]  # steps of training, and what was shared then
 Curves = Mapping[str, np.ndarray]
@@ -49,11 +49,6 @@ def _figures(coupling: Coupling, course: Course) -> Iterator[tuple[str, Figure]]
             yield kind, heat_maps(tables)
             if len(course) > 1 and kind == ALPHA:
                 yield f"{kind}-course", alpha_course(course)
-
-
-def mixes_layers(coupling: Coupling, kind: str) -> bool:
-    """Whether it says how much of each layer a task reads, as beta of sluice networks does; FiLM's is another beta."""
-    return kind == BETA and coupling.tables[kind].columns[0] == "layer 1"
 
 
 def heat_maps(tables: Mapping[str, Table]) -> Figure:

@@ -20,8 +20,8 @@ class History:
     ``train`` every few steps: mean losses per word since the last one, and mean penalties of the sharing scheme per
     step, where it has any. ``mixture`` per epoch: rows that were drawn from each corpus, the share that was asked for,
     and labelled words of each task. ``dev`` per evaluation: scores, and where the stream of batches stands.
-    ``coupling`` every ``log_coupling_every`` steps, at the start and at the end: what the sharing scheme has learned
-    about its tasks.
+    ``coupling`` at the start and at the end: what the sharing scheme has learned about its tasks; alpha, beta of
+    layers and distance every ``log_coupling_every`` steps, too.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -20,6 +20,7 @@ from seqmtl.evaluation.report import score_table, scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.sharing.coupling import moving
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training.folder import BEST, clear_folder
 from seqmtl.training.history import History
@@ -118,7 +119,7 @@ def train(
                 done += 1
                 bar.advance()
                 if history and done % spec.log_coupling_every == 0:
-                    history.add_coupling(done, model.sharing.coupling())
+                    history.add_coupling(done, moving(model.sharing.coupling()))
                 if done % LOG_EVERY == 0 or done == steps:
                     means = running.take(sum_processes=accelerator.reduce)
                     penalties = running.take_penalties(sum_processes=accelerator.reduce)

@@ -442,6 +442,25 @@ def test_what_the_tasks_share_is_logged_at_the_start_every_n_steps_and_at_the_en
     assert tables[-1] == coupling_to_json(model.sharing.coupling())
 
 
+@pytest.mark.parametrize(
+    ("sharing", "logged"),
+    [
+        ({"kind": "conditioning"}, [0, 3]),
+        ({"kind": "soft", "tower": {"kind": "bilstm", "width": 8}}, [0, 1, 2, 3]),
+        ({"kind": "sluice", "tower": {"kind": "bilstm", "width": 8}}, [0, 1, 2, 3]),
+    ],
+    ids=["film", "distance", "alpha and beta"],
+)
+def test_only_of_alpha_beta_and_distance_is_there_a_course(tiny, fit, sharing, logged):
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "ner")}
+    tiny["sharing"] = sharing
+    tiny["training"] |= {"max_steps": 3, "log_coupling_every": 1}
+    _, events = fit(tiny)
+    assert steps_of(events, "coupling") == logged
+    tables = [set(event["tables"]) for event in events if event["kind"] == "coupling"]
+    assert all(names == tables[0] for names in tables)
+
+
 def test_a_scheme_that_learns_nothing_about_its_tasks_logs_no_coupling(tiny, fit):
     tiny["training"] |= {"max_steps": 2, "log_coupling_every": 1}
     _, events = fit(tiny)
