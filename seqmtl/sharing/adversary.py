@@ -20,10 +20,11 @@ class TaskAdversary(nn.Module):
     is on the reversed gradient alone; the discriminator learns at its full rate.
 
     Deviations: the paper's ``s`` is the last state of an LSTM, here the mean over the words of a sentence. There a
-    sentence is of one task, here it may carry several: the target is then the uniform distribution over those, and
-    sentences that carry none are left out. Where every sentence carries every task, all targets are the same and there
-    is nothing to learn; the adversary is for mixtures of corpora with different layers. The loss is a mean over
-    sentences, where the paper sums. The reversed gradient reaches the encoder, too, which all tasks share as well.
+    sentence is of one task, here it may teach several: the target is then the uniform distribution over those, and
+    sentences that teach none are left out. A sentence without predicates teaches no roles, whatever its corpus has:
+    it is not of that task. Where every sentence teaches every task, all targets are the same and there is nothing to
+    learn; the adversary is for mixtures of corpora with different layers. The loss is a mean over sentences, where the
+    paper sums. The reversed gradient reaches the encoder, too, which all tasks share as well.
     """
 
     def __init__(self, in_features: int, *, tasks: Sequence[str], weight: float) -> None:
@@ -39,7 +40,7 @@ class TaskAdversary(nn.Module):
         Args:
             shared: features of words, ``[B, T, S]``.
             mask: True at real words, ``[B, T]``.
-            rows: the sentences that carry each task, bool ``[B]``; a task that is not there is carried by none.
+            rows: the sentences that teach each task, bool ``[B]``; a task that is not there is taught by none.
 
         Returns:
             A scalar; 0 when no sentence carries a task.

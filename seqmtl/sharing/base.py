@@ -20,7 +20,8 @@ class Request:
 
     Attributes:
         tasks: whose features are wanted.
-        rows: in training, the sentences that carry each task's annotation, bool ``[B]``; otherwise empty.
+        rows: in training, the sentences that teach each task, bool ``[B]``; otherwise empty. One that carries
+            roles without a predicate, or no label but unseen ones, does not teach that task.
         read: how the head of a task reads its features: (task, ``[B, T, H]``) to the probabilities of its labels,
             ``[B, T, L]``. A task whose head does not label words has none, and raises KeyError.
     """

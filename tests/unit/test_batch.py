@@ -52,3 +52,11 @@ def test_parts_that_an_encoder_does_not_need_stay_none():
     assert moved.pieces is None
     assert moved.characters is None
     assert moved.letter_cases is None
+
+
+def test_sentences_without_anything_to_learn_do_not_teach_their_task():
+    ones = torch.ones(2, 4, dtype=torch.long)
+    assert TokenTargets(torch.tensor([0, 2]), ones).sentences(4).tolist() == [True, False, True, False]
+    frames = FrameTargets(torch.tensor([[2, 0], [2, 3]]), ones)  # two predicates of one sentence
+    assert frames.sentences(4).tolist() == [False, False, True, False]
+    assert not FrameTargets(torch.zeros(0, 2, dtype=torch.long), ones[:0]).sentences(4).any()
