@@ -37,12 +37,17 @@ class Alpha(nn.Module):
         self.normalisation: Normalisation = normalisation
         self.weight = nn.Parameter(torch.empty_like(initial))
         self.start(initial)
-        self.kept: Tensor | None
-        self.register_buffer("kept", kept)
+        self.keep(kept)
 
     def start(self, matrix: Tensor) -> None:
         """Let A be ``matrix`` from now on, with its rows normalised as this mixture is."""
         self.weight.data.copy_(matrix.log() if self.normalisation == "softmax" else matrix)
+
+    def keep(self, kept: Tensor | None) -> None:
+        """Let the entries where ``kept`` is False be 0 from now on; None: all are kept."""
+        self.kept: Tensor | None
+        self.register_buffer("kept", kept)
+        self.diagonal = kept is not None and not kept[~torch.eye(len(kept), dtype=torch.bool, device=kept.device)].any()
 
     @property
     def matrix(self) -> Tensor:
@@ -65,6 +70,8 @@ class Alpha(nn.Module):
             return self._mixed(states, sources=sources, targets=targets)
 
     def _mixed(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
+        if self.diagonal and tuple(sources) == tuple(targets):
+            return self._scaled(states, targets=targets)
         sequences, positions, features = states[0].shape
         subspace = features // (self.directions * self.subspaces)
         cells = sequences * positions
@@ -78,6 +85,13 @@ class Alpha(nn.Module):
         mixed = matrix @ units.permute(0, 3, 1, 2, 4).reshape(matrix.shape[1], size)  # [I * S, N * L * 2 * d]
         units = mixed.view(len(targets), self.subspaces, cells, self.directions, subspace)  # [I, S, N * L, 2, d]
         return list(units.permute(0, 2, 3, 1, 4).reshape(len(targets), *states[0].shape))
+
+    def _scaled(self, states: Sequence[Tensor], *, targets: Sequence[int]) -> list[Tensor]:
+        """The mixture when every slice reads itself only: a pruned model must not cost more than single towers."""
+        shares = self.matrix.diagonal().view(-1, self.subspaces)  # [M, S]
+        subspace = states[0].shape[-1] // (self.directions * self.subspaces)
+        spread = [shares[target].repeat_interleave(subspace).repeat(self.directions) for target in targets]  # [D] each
+        return [state * share for state, share in zip(states, spread, strict=True)]
 
     def _part(self, *, sources: Sequence[int], targets: Sequence[int]) -> Tensor:
         """The rows of ``targets`` and the columns of ``sources``."""
@@ -97,12 +111,16 @@ class ChannelAlpha(nn.Module):
         """Start every feature at ``initial`` ``[M, M]``; ``kept`` as in ``Alpha``."""
         super().__init__()
         self.weight = nn.Parameter(initial[..., None].repeat(1, 1, features))
-        self.kept: Tensor | None
-        self.register_buffer("kept", kept)
+        self.keep(kept)
 
     def start(self, matrix: Tensor) -> None:
         """Let every feature's matrix be ``matrix`` ``[M, M]`` from now on."""
         self.weight.data.copy_(matrix[..., None])
+
+    def keep(self, kept: Tensor | None) -> None:
+        """Let the pairs of towers where ``kept`` is False be 0 in all features from now on; None: all are kept."""
+        self.kept: Tensor | None
+        self.register_buffer("kept", kept)
 
     @property
     def matrix(self) -> Tensor:
@@ -130,8 +148,7 @@ class Beta(nn.Module):
         self.weight = nn.Parameter(initial.clone())
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
-        """K states ``[N, L, D]`` to one."""
-        mixed = self.weight[0] * layers[0]
-        for share, layer in zip(self.weight[1:], layers[1:], strict=True):
-            mixed = torch.addcmul(mixed, share, layer)
-        return mixed
+        """K states ``[N, L, D]`` to one, in the precision of beta as in ``Alpha``."""
+        with torch.autocast(layers[0].device.type, enabled=False):
+            stacked = torch.stack(tuple(layers)).to(self.weight.dtype)  # [K, N, L, D]
+            return (self.weight @ stacked.flatten(1)).view_as(layers[0])

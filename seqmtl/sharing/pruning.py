@@ -51,7 +51,7 @@ def prune(lockstep: Lockstep, threshold: float) -> Pruning:
                     f"layer {number}; choose a lower one, by the alphas that `seqmtl inspect` shows"
                 )
     for mixer, part in zip(lockstep.mixers, kept, strict=True):
-        mixer.kept = part
+        mixer.keep(part)  # type: ignore[operator]  # it is a mixer
     dropped = lockstep.rewire(reads)
     connections = tuple(tuple(tuple(map(int, row)) for row in part.tolist()) for part in kept)
     removed = sum(int((~part).sum()) for part in kept)

@@ -42,7 +42,7 @@ class Tower(nn.Module, ABC):
 
     @abstractmethod
     def unit_weights(self, number: int) -> list[Tensor]:
-        """The weight matrices of a layer, each with one row per unit (of one direction, of one gate) of its state."""
+        """The weights of a layer, each ``[G, R, D]``: G matrices (of gates) with a row per unit of one direction."""
 
     def forward(self, states: States) -> Tensor:
         """All layers: states to features of words, ``[B, T, H]``."""

@@ -39,8 +39,8 @@ class BiLSTMTower(Tower):
         return hidden
 
     def unit_weights(self, number: int) -> list[Tensor]:
-        """The weights of each gate and direction on the layer's inputs, ``[H / 2, D]``."""
+        """The weights of the four gates on the layer's inputs, for each direction, ``[4, H / 2, D]``."""
         layer = self.layers[str(number)]
         assert isinstance(layer, BiLSTM)
         lstms = (layer.forward_lstm, layer.backward_lstm)
-        return [gate for lstm in lstms for gate in lstm.get_parameter("weight_ih_l0").chunk(4)]
+        return [lstm.get_parameter("weight_ih_l0").unflatten(0, (4, -1)) for lstm in lstms]

@@ -58,11 +58,9 @@ class TransformerTower(Tower):
         return states.pool(hidden if self.norm is None else self.norm(hidden))
 
     def unit_weights(self, number: int) -> list[Tensor]:
-        """The output maps of attention and of the feed-forward part, ``[D, D]`` and ``[D, intermediate]``."""
+        """The output maps of attention and of the feed-forward part, ``[1, D, D]`` and ``[1, D, intermediate]``."""
         block = self.layers[str(number)]
-        weights = [block.get_submodule(name).weight for name in self.family.outputs]
-        assert all(isinstance(weight, Tensor) for weight in weights)
-        return weights  # type: ignore[return-value]
+        return [block.get_submodule(name).get_parameter("weight")[None] for name in self.family.outputs]
 
 
 def _copy(module: nn.Module) -> nn.Module:

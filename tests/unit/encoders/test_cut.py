@@ -155,7 +155,7 @@ def test_subspaces_of_units_are_rows_of_the_output_maps(build: Build):
     model = build(LEARNING, layers=2)
     for tower in model.sharing.lockstep.in_order():
         for number in (0, 1):
-            assert [weight.shape[0] for weight in tower.unit_weights(number)] == [16, 16]
+            assert [weight.shape[:2] for weight in tower.unit_weights(number)] == [(1, 16)] * 2
     assert model.sharing.omega() > 0
 
 

@@ -3,7 +3,7 @@
 I target and J source towers, M towers, S subspaces, N sequences, L positions, D features, d = D / S; K layers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -207,6 +207,31 @@ def test_what_is_not_kept_is_zero_whatever_the_weights(normalisation: str):
     assert whole.state_dict().keys() == {"weight"}
 
 
+@settings(max_examples=40)
+@given(shapes())
+def test_a_diagonal_alpha_equals_plain_loops_over_slices(shape: Shape):
+    matrix, states = shape.matrix(), shape.states()
+    kept = torch.eye(len(matrix), dtype=torch.bool)
+    shape = replace(shape, targets=shape.sources)
+    mixer = alpha(matrix, shape.subspaces, shape.directions, kept=kept)
+    assert mixer.diagonal
+    found = mixer(states, sources=shape.sources, targets=shape.targets)
+    for ours, expected in zip(found, mixed_by_loops(matrix * kept, states, shape), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_alpha_is_diagonal_only_where_no_other_entry_is_kept():
+    kept = torch.eye(4, dtype=torch.bool)
+    assert alpha(torch.ones(4, 4), 2, kept=kept).diagonal
+    assert alpha(torch.ones(4, 4), 2, kept=kept & (torch.arange(4) > 0)).diagonal
+    assert not alpha(torch.ones(4, 4), 2).diagonal
+    kept[2, 3] = True  # within a tower
+    mixer = alpha(torch.ones(4, 4), 2, kept=kept)
+    assert not mixer.diagonal
+    mixer.keep(torch.eye(4, dtype=torch.bool))
+    assert mixer.diagonal
+
+
 # --- one matrix per feature
 
 
@@ -251,6 +276,14 @@ def test_beta_is_the_weighted_sum_of_layers():
     torch.testing.assert_close(beta(layers), 0.5 * layers[0] - layers[1] + 2.0 * layers[2])
     (beta(layers) * layers[1]).sum().backward()
     torch.testing.assert_close(beta.weight.grad, torch.stack([(layer * layers[1]).sum() for layer in layers]))
+
+
+def test_mixed_precision_does_not_round_beta():
+    layers, beta = list(torch.randn(2, 2, 4, 6)), Beta(torch.tensor([0.9, 0.001]))
+    plain = beta(layers)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(beta(layers), plain)
+        assert beta([layer.bfloat16() for layer in layers]).dtype == torch.float32
 
 
 def test_beta_on_one_layer_gives_back_every_bit():

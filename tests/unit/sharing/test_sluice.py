@@ -238,7 +238,7 @@ def test_sl9_a_slice_of_alpha_is_the_same_units_of_both_directions_as_a_slice_of
             lstm.bias_ih_l0.zero_()
             lstm.bias_hh_l0.zero_()
         for weight in only.unit_weights(0):
-            weight.chunk(2)[1].zero_()  # the second subspace reads nothing: its cells stay 0
+            weight.chunk(2, dim=1)[1].zero_()  # the second subspace reads nothing: its cells stay 0
     alphas(sharing)[0].data = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
     assert not features(sharing, states, ("a",))["a"].any()
     alphas(sharing)[0].data = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
@@ -251,8 +251,9 @@ def orthonormal(sharing: Sluice) -> None:
     """Make the weight vectors of each gate's units orthonormal."""
     for its_tower in sharing.lockstep.in_order():
         for number in its_tower.layers:
-            for gate in its_tower.unit_weights(int(number)):
-                nn.init.orthogonal_(gate)
+            for weight in its_tower.unit_weights(int(number)):
+                for gate in weight:
+                    nn.init.orthogonal_(gate)
 
 
 def test_sl6_the_penalty_is_zero_when_the_units_of_the_subspaces_are_orthogonal():
@@ -263,21 +264,52 @@ def test_sl6_the_penalty_is_zero_when_the_units_of_the_subspaces_are_orthogonal(
 
 
 def test_sl6_the_forms_differ():
-    square = nn.init.orthogonal_(torch.empty(4, 4))
+    square = nn.init.orthogonal_(torch.empty(4, 4))[None]
     assert subspace_orthogonality(square, subspaces=2, form="unit").item() == pytest.approx(0.0, abs=1e-10)
     assert subspace_orthogonality(square, subspaces=2, form="column") > 0.01
     apart = torch.block_diag(torch.randn(2, 2), torch.randn(2, 2))  # the two subspaces read different inputs
     one, other = apart.chunk(2)
-    assert subspace_orthogonality(apart, subspaces=2, form="unit") == 0
+    assert subspace_orthogonality(apart[None], subspaces=2, form="unit") == 0
     by_columns = (one.T @ other).square().mean()
-    torch.testing.assert_close(subspace_orthogonality(apart, subspaces=2, form="column"), by_columns)
+    torch.testing.assert_close(subspace_orthogonality(apart[None], subspaces=2, form="column"), by_columns)
 
 
 def test_the_penalty_of_many_subspaces_is_the_mean_over_all_pairs():
     weight = torch.randn(6, 5)
     slices = weight.split(2)
     pairs = [(slices[i] @ slices[j].T).square().mean() for i, j in [(0, 1), (0, 2), (1, 2)]]
-    torch.testing.assert_close(subspace_orthogonality(weight, subspaces=3, form="unit"), torch.stack(pairs).mean())
+    torch.testing.assert_close(
+        subspace_orthogonality(weight[None], subspaces=3, form="unit"), torch.stack(pairs).mean()
+    )
+
+
+def test_the_penalty_of_many_matrices_is_their_sum():
+    weight = torch.randn(4, 6, 5)
+    alone = [subspace_orthogonality(matrix[None], subspaces=2, form="unit") for matrix in weight]
+    torch.testing.assert_close(subspace_orthogonality(weight, subspaces=2, form="unit"), torch.stack(alone).sum())
+
+
+@pytest.mark.parametrize("form", ["unit", "column"])
+@pytest.mark.parametrize("subspaces", [2, 3, 4])
+def test_the_gradient_of_the_penalty_is_that_of_finite_differences(subspaces: int, form: str):
+    weight = torch.randn(2, 12, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda w: subspace_orthogonality(w, subspaces=subspaces, form=form), weight)
+
+
+def test_the_penalty_is_not_computed_in_mixed_precision():
+    weight = torch.randn(2, 4, 5, requires_grad=True)
+    plain = subspace_orthogonality(weight, subspaces=2, form="unit")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = subspace_orthogonality(weight, subspaces=2, form="unit")
+    assert torch.equal(mixed, plain)
+    mixed.backward()
+
+
+def test_the_penalty_refuses_a_second_derivative():
+    weight = torch.randn(1, 4, 5, requires_grad=True)
+    penalty = subspace_orthogonality(weight, subspaces=2, form="unit")
+    with pytest.raises(AssertionError, match="no second derivative"):
+        torch.autograd.grad(penalty, weight, create_graph=True)
 
 
 def test_sl6_the_penalty_has_no_gradient_on_alpha_and_beta(states: WordStates):

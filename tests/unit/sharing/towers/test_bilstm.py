@@ -38,10 +38,10 @@ def test_dropout_is_before_each_layer_in_training_only():
 def test_the_weights_of_units_are_the_input_weights_of_each_gate_and_direction():
     made = tower()
     lower, upper = made.unit_weights(0), made.unit_weights(1)
-    assert [tuple(weight.shape) for weight in lower] == [(3, 4)] * 8
-    assert [tuple(weight.shape) for weight in upper] == [(3, 6)] * 8
+    assert [tuple(weight.shape) for weight in lower] == [(4, 3, 4)] * 2
+    assert [tuple(weight.shape) for weight in upper] == [(4, 3, 6)] * 2
     layer = made.layers["0"]
-    assert torch.equal(lower[5], layer.backward_lstm.weight_ih_l0[3:6])  # the forget gate of the backward direction
+    assert torch.equal(lower[1][1], layer.backward_lstm.weight_ih_l0[3:6])  # the forget gate of the backward direction
 
 
 def test_a_dropped_layer_has_no_parameters_and_the_others_keep_their_numbers():

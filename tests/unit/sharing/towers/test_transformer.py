@@ -89,9 +89,9 @@ def test_a_row_of_the_weights_of_units_is_a_unit_of_the_state():
     model = modernbert()
     tower = TransformerTower(cut(model, layers=1)).eval()
     states = states_of(model)
-    assert [tuple(weight.shape) for weight in tower.unit_weights(0)] == [(12, 12), (12, 8)]
+    assert [tuple(weight.shape) for weight in tower.unit_weights(0)] == [(1, 12, 12), (1, 12, 8)]
     for weight in tower.unit_weights(0):
-        weight[4:8] = 0.0
+        weight[:, 4:8] = 0.0
     moved = (tower.layer(0, states.states, states) != states.states).any(dim=1).any(dim=0)
     assert moved.tolist() == [True] * 4 + [False] * 4 + [True] * 4
 
