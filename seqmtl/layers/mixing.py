@@ -72,19 +72,17 @@ class Alpha(nn.Module):
     def _mixed(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
         if self.diagonal and tuple(sources) == tuple(targets):
             return self._scaled(states, targets=targets)
-        sequences, positions, features = states[0].shape
-        subspace = features // (self.directions * self.subspaces)
-        cells = sequences * positions
-        size = cells * self.directions * subspace
         matrix = self._part(sources=sources, targets=targets)  # [I * S, J * S]
-        stacked = torch.stack(tuple(states)).to(matrix.dtype)  # [J, N, L, D]
-        if self.subspaces == 1:
-            mixed = matrix @ stacked.view(len(sources), size)  # [I, N * L * D]
-            return list(mixed.view(len(targets), *states[0].shape))
-        units = stacked.view(len(sources), cells, self.directions, self.subspaces, subspace)  # [J, N * L, 2, S, d]
-        mixed = matrix @ units.permute(0, 3, 1, 2, 4).reshape(matrix.shape[1], size)  # [I * S, N * L * 2 * d]
-        units = mixed.view(len(targets), self.subspaces, cells, self.directions, subspace)  # [I, S, N * L, 2, d]
-        return list(units.permute(0, 2, 3, 1, 4).reshape(len(targets), *states[0].shape))
+        mixed = matrix @ self._slices(states)  # [I * S, N * L * 2 * d]
+        subspace = states[0].shape[-1] // (self.directions * self.subspaces)
+        runs = mixed.view(len(targets), self.subspaces, -1, subspace)  # [I, S, N * L * 2, d]
+        return list(runs.transpose(1, 2).reshape(len(targets), *states[0].shape))  # [I, N, L, D]
+
+    def _slices(self, states: Sequence[Tensor]) -> Tensor:
+        """The slices of ``states``, ``[J * S, N * L * 2 * d]``; a function of its own, so that the stack is freed."""
+        stacked = torch.stack(tuple(states)).to(self.weight.dtype)  # [J, N, L, D]
+        runs = stacked.unflatten(-1, (self.directions, self.subspaces, -1)).flatten(1, 3)  # [J, N * L * 2, S, d]
+        return runs.transpose(1, 2).reshape(len(states) * self.subspaces, -1)
 
     def _scaled(self, states: Sequence[Tensor], *, targets: Sequence[int]) -> list[Tensor]:
         """The mixture when every slice reads itself only: a pruned model must not cost more than single towers."""

@@ -3,10 +3,8 @@
 M towers, S subspaces, K layers, B sentences, T words, H features; G gates, R units of a subspace, D inputs of a unit.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,13 +68,15 @@ class Sluice(Sharing):
 
     def omega(self) -> Tensor:
         """The penalty between subspaces, summed over towers and layers, without its weight."""
-        weights = [
-            weight
-            for tower in self.lockstep.in_order()
-            for number in tower.layers
-            for weight in tower.unit_weights(int(number))
+        alike: dict[torch.Size, list[Tensor]] = {}  # there are many small ones, so those of one shape go together
+        for tower in self.lockstep.in_order():
+            for number in tower.layers:
+                for weight in tower.unit_weights(int(number)):
+                    alike.setdefault(weight.shape, []).append(weight)
+        penalties = [
+            subspace_orthogonality(torch.cat(weights), subspaces=self.subspaces, form=self.form)
+            for weights in alike.values()
         ]
-        penalties = [subspace_orthogonality(weight, subspaces=self.subspaces, form=self.form) for weight in weights]
         return torch.stack(penalties).sum()
 
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
@@ -107,43 +107,10 @@ def subspace_orthogonality(weight: Tensor, *, subspaces: int, form: str) -> Tens
         subspaces: S.
         form: ``unit``: products of the weight vectors of units, ``[R, R]``; ``column``: of input columns, ``[D, D]``.
     """
-    pairs, size = math.comb(subspaces, 2), weight.shape[1] // subspaces if form == "unit" else weight.shape[2]
     with torch.autocast(weight.device.type, enabled=False):
-        return _Overlap.apply(weight, subspaces, form) / (pairs * size**2)
-
-
-class _Overlap(torch.autograd.Function):
-    """Squared norms of the products of all pairs of slices; the gradient is written where it belongs.
-
-    Autograd copies the gradient of the slices twice more, which on a CPU is a third of the penalty's time.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, subspaces: int, form: str) -> Tensor:
-        products = [one @ other.mT for one, other in combinations(_slices(weight, subspaces, form), 2)]  # [G, R, R]
-        ctx.save_for_backward(weight, *products)
-        ctx.subspaces, ctx.form = subspaces, form
-        return torch.stack([product.flatten() @ product.flatten() for product in products]).sum()
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        # torch's once_differentiable would let a second derivative through as 0
-        assert not torch.is_grad_enabled(), "the penalty between subspaces has no second derivative"
-        weight, *products = ctx.saved_tensors
-        gradient = torch.empty_like(weight)
-        slices = _slices(weight, ctx.subspaces, ctx.form)
-        slots = _slices(gradient, ctx.subspaces, ctx.form)
-        for (one, other), product in zip(combinations(range(ctx.subspaces), 2), products, strict=True):
-            scaled = 2.0 * grad_outputs[0] * product
-            slots[one].baddbmm_(scaled, slices[other], beta=int(other > 1))  # 0 where nothing has been written yet
-            slots[other].baddbmm_(scaled.mT, slices[one], beta=int(one > 0))
-        return gradient, None, None
-
-
-def _slices(weight: Tensor, subspaces: int, form: str) -> list[Tensor]:
-    """The subspaces of ``[G, S * R, D]``, S times ``[G, R, D]``; or, by column, ``[G, D, R]``."""
-    slices = weight.chunk(subspaces, dim=1)
-    return [part if form == "unit" else part.mT for part in slices]
+        slices = weight.unflatten(1, (subspaces, -1)).unbind(1)  # S times [G, R, D]
+        products = [one @ other.mT if form == "unit" else one.mT @ other for one, other in combinations(slices, 2)]
+        return torch.stack(products).square().mean() * len(weight)
 
 
 def initial_alpha(tasks: int, *, subspaces: int, pattern: str) -> Tensor:

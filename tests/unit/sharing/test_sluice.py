@@ -305,13 +305,6 @@ def test_the_penalty_is_not_computed_in_mixed_precision():
     mixed.backward()
 
 
-def test_the_penalty_refuses_a_second_derivative():
-    weight = torch.randn(1, 4, 5, requires_grad=True)
-    penalty = subspace_orthogonality(weight, subspaces=2, form="unit")
-    with pytest.raises(AssertionError, match="no second derivative"):
-        torch.autograd.grad(penalty, weight, create_graph=True)
-
-
 def test_sl6_the_penalty_has_no_gradient_on_alpha_and_beta(states: WordStates):
     sharing = shaken(sluice(orthogonality=0.5))
     penalties = sharing.train()(states, Request(TASKS)).penalties
