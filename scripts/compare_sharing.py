@@ -4,8 +4,10 @@
     python scripts/compare_sharing.py ... --dev-only              # while choosing: the test split is not even read
     python scripts/compare_sharing.py ... --jobs 2                # two runs side by side, each on half of the cores
 
-The first recipe is the base: its tasks are trained one by one as well, with everything else as it is. A task of roles
-that names a finder of predicates is trained together with it, and the finder once more alone.
+The first recipe is the base: its tasks are trained one by one as well, with everything else as it is, but for what its
+sharing says about other tasks: depths, tree and order keep the task that is there; an adversary of a single task, which
+has nothing to tell apart, is left out, and so are alphas and connections of another run. A task of roles that names a
+finder of predicates is trained together with it, and the finder once more alone.
 
 Each run is a process of its own and a folder, OUT/SCHEME/seed_S or OUT/single/TASK/seed_S. What is finished is not
 done again, so the same command goes on where it was stopped; a half-finished run starts anew. No run reads the test
@@ -23,7 +25,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +39,15 @@ from seqmtl import ConfigError, RecipeSpec, SeqMTLError, TrainingError, load_rec
 from seqmtl.checkpoints import METRICS, load_recipe_of, save_recipe
 from seqmtl.evaluation import Comparison, paired_bootstrap
 from seqmtl.specs.corpora import CorpusEntry, CorpusRef, CorpusSpec, ToyCorpus
+from seqmtl.specs.sharing import (
+    BranchingSpec,
+    CrossStitchSpec,
+    HierarchicalSpec,
+    JMTSpec,
+    SharedPrivateSpec,
+    SharingSpec,
+    SluiceSpec,
+)
 from seqmtl.training.setup import resolved
 
 SINGLE = "single"
@@ -166,7 +177,26 @@ def only(recipe: RecipeSpec, task: str) -> RecipeSpec:
     """``recipe`` with one task, and with the finder of predicates that it names."""
     wanted = {task, recipe.tasks[task].predicates}
     tasks = {name: spec for name, spec in recipe.tasks.items() if name in wanted}
-    return recipe.model_copy(update={"name": f"{recipe.name}_{task}", "tasks": tasks})
+    sharing = among(recipe.sharing, tasks)
+    return recipe.model_copy(update={"name": f"{recipe.name}_{task}", "tasks": tasks, "sharing": sharing})
+
+
+def among(sharing: SharingSpec, tasks: Collection[str]) -> SharingSpec:
+    """``sharing`` without what it says about other tasks than ``tasks``."""
+    match sharing:
+        case HierarchicalSpec(depths=depths):
+            return sharing.model_copy(update={"depths": {task: depths[task] for task in depths if task in tasks}})
+        case BranchingSpec():
+            levels = ([tuple(t for t in group if t in tasks) for group in level] for level in sharing.tree)
+            return sharing.model_copy(update={"tree": tuple(tuple(filter(None, level)) for level in levels)})
+        case JMTSpec(order=tuple(order)):
+            return sharing.model_copy(update={"order": tuple(task for task in order if task in tasks)})
+        case SharedPrivateSpec() if len(tasks) == 1:
+            return sharing.model_copy(update={"adversary": None})
+        case CrossStitchSpec() | SluiceSpec():
+            return sharing.model_copy(update={"alpha_from": None, "connections": None})
+        case _:
+            return sharing
 
 
 def untested(corpus: CorpusEntry) -> CorpusSpec:

@@ -13,9 +13,13 @@ import yaml
 from seqmtl.checkpoints import load_recipe_of, save_recipe
 from seqmtl.errors import ConfigError, TrainingError
 from seqmtl.evaluation import paired_bootstrap
+from seqmtl.specs.sharing import AdversarySpec
+from seqmtl.training.setup import prepare
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
-SLUICE = {"kind": "sluice", "tower": {"kind": "bilstm", "layers": 2, "width": 16}}
+TASKS = ["upos", "chunk", "ner", "predicate", "srl"]
+TOWER = {"kind": "bilstm", "layers": 2, "width": 16}
+SLUICE = {"kind": "sluice", "tower": TOWER}
 
 
 @pytest.fixture
@@ -72,8 +76,7 @@ def pretend(compare, monkeypatch):
 
 def test_all_runs_of_a_seed_come_before_the_next_and_each_task_is_trained_alone(plan):
     runs = plan()
-    tasks = ["upos", "chunk", "ner", "predicate", "srl"]
-    places = [*(f"single/{task}" for task in tasks), "tiny", "sluice"]
+    places = [*(f"single/{task}" for task in TASKS), "tiny", "sluice"]
     assert [run.folder.parts[-len(place.split("/")) - 1 :] for run, place in zip(runs, places * 2, strict=True)] == [
         (*place.split("/"), f"seed_{seed}") for seed in (1, 2) for place in places
     ]
@@ -84,12 +87,55 @@ def test_all_runs_of_a_seed_come_before_the_next_and_each_task_is_trained_alone(
         ["ner"],
         ["predicate"],
         ["predicate", "srl"],  # roles need their finder
-        tasks,
-        tasks,
+        TASKS,
+        TASKS,
     ]
-    assert [run.tasks for run in runs[3:6]] == [("predicate",), ("srl",), tuple(tasks)]
+    assert [run.tasks for run in runs[3:6]] == [("predicate",), ("srl",), tuple(TASKS)]
     assert {run.recipe.sharing.kind for run in runs[:6]} == {"hard"}
     assert runs[6].recipe.sharing.kind == "sluice"
+
+
+@pytest.mark.parametrize(
+    ("sharing", "alone", "with_finder"),
+    [
+        (
+            {"kind": "hierarchical", "depths": {"upos": 1, "chunk": 2, "ner": 2, "predicate": 1, "srl": 2}},
+            {"depths": {"ner": 2}},
+            {"depths": {"predicate": 1, "srl": 2}},
+        ),
+        (
+            {"kind": "branching", "tree": [[["upos", "chunk", "ner", "srl"], ["predicate"]], [[t] for t in TASKS]]},
+            {"tree": ((("ner",),), (("ner",),))},
+            {"tree": ((("srl",), ("predicate",)), (("predicate",), ("srl",)))},
+        ),
+        ({"kind": "jmt", "order": TASKS[::-1]}, {"order": ("ner",)}, {"order": ("srl", "predicate")}),
+        ({"kind": "jmt", "label_dim": 8}, {"order": None, "label_dim": 8}, {"order": None}),
+        (
+            {"kind": "shared_private", "shared": TOWER, "private": TOWER, "adversary": {"weight": 0.5}},
+            {"adversary": None},
+            {"adversary": AdversarySpec(weight=0.5)},
+        ),
+        ({"kind": "soft", "weight": 0.5}, {"weight": 0.5}, {"weight": 0.5}),
+        ({"kind": "cross_stitch", "alpha_from": "of_five.json"}, {"alpha_from": None}, {"alpha_from": None}),
+        (
+            {"kind": "sluice", "subspaces": 1, "connections": [np.eye(5, dtype=int).tolist()] * 2},
+            {"connections": None, "subspaces": 1},
+            {"connections": None},
+        ),
+    ],
+    ids=lambda value: value.get("kind", ""),
+)
+def test_a_single_task_keeps_of_the_sharing_what_concerns_it(plan, recipes, tmp_path, sharing, alone, with_finder):
+    base = yaml.safe_load(Path(recipes[0]).read_text())
+    towers = {} if "private" in sharing else {"tower": TOWER}
+    Path(recipes[0]).write_text(yaml.safe_dump(base | {"sharing": sharing | towers}))
+    runs = {run.tasks[0]: run for run in plan(seeds=1, of=recipes[:1])[:5]}
+    for task, kept in (("ner", alone), ("srl", with_finder)):
+        found = runs[task].recipe.sharing
+        assert found.kind == sharing["kind"]
+        assert {key: getattr(found, key) for key in kept} == kept
+        save_recipe(tmp_path, runs[task].recipe)
+        prepare(load_recipe_of(tmp_path)[0], folder=tmp_path)  # as a run does before it trains
 
 
 def test_training_never_sees_the_test_split_and_scoring_gets_it_back(plan, tmp_path):
