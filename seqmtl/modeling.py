@@ -274,7 +274,8 @@ class SeqMTLModel(PreTrainedModel):
         """Let a module initialise what a loaded checkpoint lacks, which is memory that nobody wrote.
 
         In the constructor there is nothing to do: our modules have initialised themselves, the backbone by its own
-        class. Resets write with ``torch.nn.init`` only, which transformers keeps from parameters that were loaded.
+        class. Resets write with ``torch.nn.init`` or ``transformers.initialization`` only, which transformers keeps
+        from parameters that were loaded. A module is asked when it lacks a parameter or buffer of its own.
         """
         reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
         if self._constructed and reset is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from transformers import initialization as init
 
 Normalisation = Literal["none", "softmax", "l1"]
 
@@ -25,7 +26,8 @@ class Alpha(nn.Module):
         """Start at ``initial``.
 
         Args:
-            initial: the values that ``matrix`` starts with, ``[M * S, M * S]``; positive under ``softmax``.
+            initial: the values that ``matrix`` starts with, ``[M * S, M * S]``; positive under ``softmax``. It is no
+                meta tensor, though the mixture may be built as one: what a checkpoint lacks starts here, too.
             subspaces: S.
             directions: 2 when a state is two directions side by side, else 1.
             normalisation: of each row: none, softmax, or division by the sum of magnitudes.
@@ -35,18 +37,26 @@ class Alpha(nn.Module):
         self.subspaces = subspaces
         self.directions = directions
         self.normalisation: Normalisation = normalisation
-        self.weight = nn.Parameter(torch.empty_like(initial))
-        self.start(initial)
+        self.weight = nn.Parameter(torch.empty(initial.shape, dtype=initial.dtype))
+        self.initial = initial
         self.keep(kept)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As it was built."""
+        init.copy_(self.weight, self._weight_of(self.initial))
+        if self.kept is not None and self.wired is not None:
+            init.copy_(self.kept, self.wired)
 
     def start(self, matrix: Tensor) -> None:
         """Let A be ``matrix`` from now on, with its rows normalised as this mixture is."""
-        self.weight.data.copy_(matrix.log() if self.normalisation == "softmax" else matrix)
+        self.weight.data.copy_(self._weight_of(matrix))
 
     def keep(self, kept: Tensor | None) -> None:
         """Let the entries where ``kept`` is False be 0 from now on; None: all are kept."""
         self.kept: Tensor | None
         self.register_buffer("kept", kept)
+        self.wired = kept  # the tensor itself, which stays when a loader puts an empty one into the buffer
         self.diagonal = kept is not None and not kept[~torch.eye(len(kept), dtype=torch.bool, device=kept.device)].any()
 
     @property
@@ -78,6 +88,9 @@ class Alpha(nn.Module):
         runs = mixed.view(len(targets), self.subspaces, -1, subspace)  # [I, S, N * L * 2, d]
         return list(runs.transpose(1, 2).reshape(len(targets), *states[0].shape))  # [I, N, L, D]
 
+    def _weight_of(self, matrix: Tensor) -> Tensor:
+        return matrix.log() if self.normalisation == "softmax" else matrix
+
     def _slices(self, states: Sequence[Tensor]) -> Tensor:
         """The slices of ``states``, ``[J * S, N * L * 2 * d]``; a function of its own, so that the stack is freed."""
         stacked = torch.stack(tuple(states)).to(self.weight.dtype)  # [J, N, L, D]
@@ -106,10 +119,18 @@ class ChannelAlpha(nn.Module):
     """One matrix ``A_c`` per feature: ``h~_c = A_c h_c`` (Misra et al. 2016, section 3.1: one unit per channel)."""
 
     def __init__(self, initial: Tensor, *, features: int, kept: Tensor | None) -> None:
-        """Start every feature at ``initial`` ``[M, M]``; ``kept`` as in ``Alpha``."""
+        """Start every feature at ``initial`` ``[M, M]``; this and ``kept`` as in ``Alpha``."""
         super().__init__()
-        self.weight = nn.Parameter(initial[..., None].repeat(1, 1, features))
+        self.weight = nn.Parameter(torch.empty(*initial.shape, features, dtype=initial.dtype))
+        self.initial = initial
         self.keep(kept)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As it was built."""
+        init.copy_(self.weight, self.initial[..., None])
+        if self.kept is not None and self.wired is not None:
+            init.copy_(self.kept, self.wired)
 
     def start(self, matrix: Tensor) -> None:
         """Let every feature's matrix be ``matrix`` ``[M, M]`` from now on."""
@@ -119,6 +140,7 @@ class ChannelAlpha(nn.Module):
         """Let the pairs of towers where ``kept`` is False be 0 in all features from now on; None: all are kept."""
         self.kept: Tensor | None
         self.register_buffer("kept", kept)
+        self.wired = kept  # as in Alpha
 
     @property
     def matrix(self) -> Tensor:
@@ -141,9 +163,15 @@ class Beta(nn.Module):
     """``sum_k beta_k h_k`` over the layers of one tower, unnormalised (Ruder et al. 2019, equation 3)."""
 
     def __init__(self, initial: Tensor) -> None:
-        """Start at ``initial``, ``[K]``."""
+        """Start at ``initial``, ``[K]``, which is as in ``Alpha``."""
         super().__init__()
-        self.weight = nn.Parameter(initial.clone())
+        self.weight = nn.Parameter(torch.empty(initial.shape, dtype=initial.dtype))
+        self.initial = initial
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As it was built."""
+        init.copy_(self.weight, self.initial)
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
         """K states ``[N, L, D]`` to one, in the precision of beta as in ``Alpha``."""

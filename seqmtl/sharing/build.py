@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import assert_never
 
+import torch
 from torch import nn
 
 from seqmtl.errors import ConfigError, nearest
@@ -40,6 +41,9 @@ from seqmtl.specs.sharing import (
     SluiceSpec,
     SoftSpec,
 )
+
+# Where numbers are that must be known although a model is loaded on the meta device: what its file lacks starts there.
+REAL = torch.device("cpu")
 
 
 def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) -> Sharing:
@@ -79,7 +83,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
 def build_cross_stitch(spec: CrossStitchSpec, towers: dict[str, Tower]) -> CrossStitch:
     """Cross-stitch over ``towers``."""
     first, n_tasks = next(iter(towers.values())), len(towers)
-    initial = cross_stitch.initial_alpha(n_tasks, same_task=spec.same_task)
+    with REAL:
+        initial = cross_stitch.initial_alpha(n_tasks, same_task=spec.same_task)
     kept = kept_entries(spec.connections, layers=first.depth, size=n_tasks)
     mixers: list[Alpha | ChannelAlpha]
     if spec.granularity == "scalar":
@@ -93,8 +98,9 @@ def build_sluice(spec: SluiceSpec, towers: dict[str, Tower]) -> Sluice:
     """Sluice network over ``towers``."""
     first, n_tasks = next(iter(towers.values())), len(towers)
     check_subspaces(spec.subspaces, first)
-    initial = sluice.initial_alpha(n_tasks, subspaces=spec.subspaces, pattern=spec.alpha)
-    beta = sluice.initial_beta(first.depth, pattern=spec.beta)
+    with REAL:
+        initial = sluice.initial_alpha(n_tasks, subspaces=spec.subspaces, pattern=spec.alpha)
+        beta = sluice.initial_beta(first.depth, pattern=spec.beta)
     kept = kept_entries(spec.connections, layers=first.depth, size=n_tasks * spec.subspaces)
     alphas = [
         Alpha(

@@ -42,19 +42,14 @@ class Conditioning(Sharing):
         super().__init__()
         self.form = form
         self.tower = tower
-        self.vectors = nn.ParameterDict({task: torch.empty(task_size) for task in tasks})
+        self.vectors = TaskVectors(tasks, size=task_size)
+        self.tasks = tuple(tasks)
         self.out_features = form.out_features if tower is None else tower.out_features
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Task vectors of length 1, but for chance."""
-        for vector in self.vectors.values():
-            nn.init.normal_(vector, std=len(vector) ** -0.5)
 
     def forward(self, states: States, request: Request) -> SharingOutput:
         """Tell the tower of each wanted task, side by side along the sentences."""
         words = states.words()
-        told = self.form(words.states, self._stacked(request.tasks))  # [M, B, T, D]
+        told = self.form(words.states, self.vectors(request.tasks))  # [M, B, T, D]
         if self.tower is None:
             return SharingOutput(dict(zip(request.tasks, told, strict=True)))
         n_tasks = len(request.tasks)
@@ -64,13 +59,13 @@ class Conditioning(Sharing):
 
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """All but the vectors of other tasks."""
-        others = {id(vector) for task, vector in self.vectors.items() if task not in tasks}
+        others = {id(vector) for task, vector in self.vectors.named_parameters() if task not in tasks}
         return [p for p in self.parameters() if id(p) not in others]
 
     def coupling(self) -> Coupling:
         """What each task does to each feature: gates, or gamma and beta; where z is put beside the features, z."""
         with torch.no_grad():
-            tasks = self._stacked(tuple(self.vectors))
+            tasks = self.vectors(self.tasks)
             match self.form:
                 case Concatenation():
                     tables = {"z": tasks}
@@ -81,8 +76,24 @@ class Conditioning(Sharing):
         return Coupling({name: self._table(values) for name, values in tables.items()})
 
     def _table(self, values: Tensor) -> Table:
-        return Table(list(self.vectors), [str(number + 1) for number in range(values.shape[1])], values)
+        return Table(self.tasks, [str(number + 1) for number in range(values.shape[1])], values)
 
-    def _stacked(self, tasks: Sequence[str]) -> Tensor:
-        """Their vectors, ``[M, Z]``."""
-        return torch.stack([self.vectors[task] for task in tasks])
+
+class TaskVectors(nn.Module):
+    """A learned vector z for each task, a parameter of its name."""
+
+    def __init__(self, tasks: Sequence[str], *, size: int) -> None:
+        """Vectors of ``size``."""
+        super().__init__()
+        for task in tasks:
+            self.register_parameter(task, nn.Parameter(torch.empty(size)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Length 1, but for chance."""
+        for vector in self.parameters():
+            nn.init.normal_(vector, std=len(vector) ** -0.5)
+
+    def forward(self, tasks: Sequence[str]) -> Tensor:
+        """Those of ``tasks``, ``[M, Z]``."""
+        return torch.stack([self.get_parameter(task) for task in tasks])

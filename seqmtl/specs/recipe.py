@@ -19,7 +19,8 @@ from seqmtl.specs.sharing import HardSharingSpec, JMTSpec, SharedPrivateSpec, Sh
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
 
-# Attributes of torch.nn.ModuleDict (transformers adds `smart_apply`): a head of such a name would be refused.
+# Attributes of torch.nn.ModuleDict (transformers adds `smart_apply`), by which no head can be called, and of a module
+# that holds a vector per task.
 RESERVED_NAMES = frozenset(
     """
     add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
@@ -28,8 +29,8 @@ RESERVED_NAMES = frozenset(
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
     register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
     register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory smart_apply state_dict to
-    to_empty train training type update values xpu zero_grad
+    register_state_dict_pre_hook requires_grad_ reset_parameters set_extra_state set_submodule share_memory smart_apply
+    state_dict to to_empty train training type update values xpu zero_grad
     """.split()
 )
 

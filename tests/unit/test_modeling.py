@@ -443,6 +443,54 @@ def test_trap_3_what_a_checkpoint_lacks_is_initialised_and_what_it_has_is_kept(s
     assert 0.2 < recurrent.abs().max() <= recurrent.shape[1] ** -0.5  # torch's own initialisation of an LSTM
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        SLUICE | {"normalisation": "softmax", "beta": "uniform"},
+        SLUICE | {"connections": [[[1, 1, 0, 0, 0, 0]] * 2 + [[0, 1, 1, 1, 0, 0]] * 2 + [[1, 0, 0, 0, 0, 1]] * 2]},
+        STITCH | {"same_task": 0.6},
+        STITCH | {"granularity": "channel", "connections": [[[1, 0, 1], [1, 1, 0], [0, 0, 1]]] * 2},
+    ],
+    ids=["softmax", "pruned", "scalar", "channel"],
+)
+def test_trap_3_alpha_and_beta_that_a_checkpoint_lacks_start_as_the_scheme_says(
+    tiny_model: Build, tmp_path: Path, scheme: Json
+):
+    new = tiny_model(*FEW, sharing=sharing_spec(scheme), scalar_mix=False).model
+    begins = {name: value.clone() for name, value in new.state_dict().items()}
+    shaken(new).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    mixing = [name for name in weights if "mixers" in name or "betas" in name]
+    last = mixing[-1]
+    for lost in (set(mixing), {last}, {name for name in mixing if name.endswith("kept")}):
+        kept = {name: value for name, value in weights.items() if name not in lost}
+        save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        state = SeqMTLModel.from_pretrained(tmp_path).state_dict()
+        assert set(state) == set(weights)
+        assert all(torch.equal(state[name], value) for name, value in kept.items())
+        assert all(torch.equal(state[name], begins[name]) for name in lost)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "name", "deviation"),
+    [
+        ({"kind": "conditioning", "task_size": 4096}, "sharing.vectors.ner", 4096**-0.5),
+        ({"kind": "jmt", "tower": STITCH["tower"], "label_dim": 4096}, "sharing.labels.upos.weight", (2 / 4109) ** 0.5),
+    ],
+    ids=["conditioning", "jmt"],
+)
+def test_trap_3_vectors_of_tasks_and_labels_that_a_checkpoint_lacks_are_drawn_as_in_a_new_model(
+    tiny_model: Build, tmp_path: Path, sharing: Json, name: str, deviation: float
+):
+    shaken(tiny_model(*FEW, sharing=sharing_spec(sharing), scalar_mix=False).model).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    kept = {key: value for key, value in weights.items() if key != name}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    state = SeqMTLModel.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(state[key], value) for key, value in kept.items())
+    assert state[name].std().item() == pytest.approx(deviation, rel=0.05)
+
+
 def test_trap_4_each_tensor_is_saved_under_one_name(saved):
     tiny, folder = saved
     assert set(load_file(folder / "model.safetensors")) == set(tiny.model.state_dict())

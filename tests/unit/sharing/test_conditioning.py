@@ -47,7 +47,7 @@ def test_the_tower_reads_conditioned_states_task_by_task(form, gate):
     features = sharing(states, Request(TASKS)).features
     assert list(features) == list(TASKS)
     for task in TASKS:
-        told = sharing.form(states.states, sharing.vectors[task][None])[0]
+        told = sharing.form(states.states, sharing.vectors.get_parameter(task)[None])[0]
         assert sharing.tower is not None
         torch.testing.assert_close(features[task], sharing.tower(WordStates(told, MASK)))
     assert not torch.isclose(features["a"], features["b"])[MASK].all()
@@ -59,7 +59,7 @@ def test_without_a_tower_the_features_are_the_conditioned_states(form, gate):
     features = sharing(states, Request(("c", "a"))).features
     assert list(features) == ["c", "a"]
     for task, value in features.items():
-        torch.testing.assert_close(value, sharing.form(states.states, sharing.vectors[task][None])[0])
+        torch.testing.assert_close(value, sharing.form(states.states, sharing.vectors.get_parameter(task)[None])[0])
         assert value.shape[-1] == sharing.out_features == (7 if form == "concat" else 4)
 
 
@@ -76,7 +76,7 @@ def test_co2_a_concatenated_vector_is_a_bias_of_each_task_under_a_linear_head():
     sharing, states, head = build("concat", tower=None), words(), nn.Linear(7, 2)
     for_states, for_task = head.weight.split((4, 3), dim=1)
     for task, features in sharing(states, Request(TASKS)).features.items():
-        wanted = states.states @ for_states.T + (head.bias + for_task @ sharing.vectors[task])
+        wanted = states.states @ for_states.T + (head.bias + for_task @ sharing.vectors.get_parameter(task))
         torch.testing.assert_close(head(features), wanted)
 
 
@@ -87,7 +87,7 @@ def test_co3_one_hot_gates_make_independent_nets():
     with torch.no_grad():
         form.gate.weight.copy_(torch.eye(3).repeat_interleave(2, dim=0))
         for number, task in enumerate(TASKS):
-            sharing.vectors[task].copy_(torch.eye(3)[number])
+            sharing.vectors.get_parameter(task).copy_(torch.eye(3)[number])
     nets = [nn.Linear(7, 2) for _ in TASKS]
     inputs = torch.randn(2, 5, 7)
     outputs = [net(inputs) for net in nets]
@@ -105,7 +105,7 @@ def test_hs2_a_task_leaves_the_vectors_of_others_without_gradient():
     sharing(words(), Request(("b",))).features["b"].square().sum().backward()
     moved = {id(p) for p in sharing.parameters() if p.grad is not None and p.grad.any()}
     assert moved == {id(p) for p in sharing.serving(["b"])}
-    assert all(sharing.vectors[task].grad is None for task in "ac")
+    assert all(sharing.vectors.get_parameter(task).grad is None for task in "ac")
 
 
 def test_each_copy_of_a_sentence_draws_its_own_dropout():
@@ -118,10 +118,15 @@ def test_each_copy_of_a_sentence_draws_its_own_dropout():
     torch.testing.assert_close(features["a"], features["b"])
 
 
+def test_a_task_may_be_called_like_a_method_of_a_dictionary():
+    sharing = Conditioning(FiLM(4, task_size=3), tasks=("copy", "get"), task_size=3, tower=None)
+    assert list(sharing(words(), Request(("get",))).features) == ["get"]
+
+
 def test_task_vectors_start_apart_with_a_length_near_1():
     sharing = build_sharing(ConditioningSpec(kind="conditioning", task_size=400), ground=Ground(4), tasks=TASKS)
     assert isinstance(sharing, Conditioning)
-    vectors = torch.stack([sharing.vectors[task] for task in TASKS])
+    vectors = torch.stack([sharing.vectors.get_parameter(task) for task in TASKS])
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3), atol=0.15, rtol=0.0)
     assert (torch.pdist(vectors) > 1.0).all()
 
