@@ -27,9 +27,7 @@ from seqmtl.heads.token import TokenHead
 from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.base import Request
 from seqmtl.sharing.build import build_sharing
-from seqmtl.sharing.cross_stitch import CrossStitch
 from seqmtl.sharing.pruning import Pruning
-from seqmtl.sharing.sluice import Sluice
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
@@ -155,9 +153,11 @@ class SeqMTLModel(PreTrainedModel):
             ConfigError: when the scheme has no alphas, or a task would have nothing left to read.
         """
         spec = self.config.sharing_spec
-        if not isinstance(self.sharing, CrossStitch | Sluice):
-            raise ConfigError(f"prune: sharing of kind {spec.kind!r} has no alphas; cross_stitch and sluice have")
         pruning = self.sharing.prune(threshold)
+        if pruning is None:
+            raise ConfigError(
+                f"prune: sharing of kind {spec.kind!r} has no alphas; name a run of which `seqmtl inspect` shows some"
+            )
         pruned = spec.model_copy(update={"connections": pruning.connections})
         self.config.sharing = pruned.model_dump(mode="json")
         return pruning

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from seqmtl.batch import States
+from seqmtl.sharing.pruning import Pruning
 
 LabelReader = Callable[[str, Tensor], Tensor]
 
@@ -94,3 +95,25 @@ class Sharing(nn.Module, ABC):
     def coupling(self) -> Coupling:
         """What was learned; a scheme without learned sharing has nothing to show."""
         return Coupling({})
+
+    def prune(self, threshold: float) -> Pruning | None:  # noqa: ARG002  # schemes with alphas read it
+        """Remove the alphas whose magnitude is below ``threshold``; a scheme without alphas gives None.
+
+        The spec of a scheme with alphas has ``connections``, which are then those of the result.
+
+        Raises:
+            ConfigError: when a task would have nothing left to read; nothing has been changed then.
+        """
+        return None
+
+    def start_mixing(self, found: Coupling, *, source: str) -> None:
+        """Let alpha start at ``found`` of the file ``source``, and beta where both schemes have it.
+
+        Tasks are matched by name. Rows that are to be normalised come out normalised. Only schemes whose spec has
+        ``alpha_from`` are asked.
+
+        Raises:
+            ConfigError: when ``found`` is of other tasks, subspaces or layers, or has numbers at which alpha cannot
+                start.
+        """
+        raise NotImplementedError(type(self).__name__)

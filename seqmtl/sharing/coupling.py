@@ -4,19 +4,17 @@ M towers, S subspaces, K layers.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqmtl.errors import ConfigError, DataError
 from seqmtl.layers.mixing import Alpha, ChannelAlpha
 from seqmtl.sharing.base import Coupling, Table
-from seqmtl.sharing.cross_stitch import CrossStitch
-from seqmtl.sharing.sluice import Sluice
 
 ALPHA, BETA, DISTANCE = "alpha", "beta", "distance"
 
@@ -92,15 +90,12 @@ def moving(coupling: Coupling) -> Coupling:
     )
 
 
-def start_mixing(sharing: CrossStitch | Sluice, found: Coupling, *, source: str) -> None:
-    """Let alpha start at ``found``, and beta where both schemes have it.
-
-    Tasks are matched by name. Rows that are to be normalised come out normalised.
+def start_alphas(mixers: Iterable[nn.Module], found: Coupling, *, wanted: Coupling, source: str) -> None:
+    """Let ``mixers``, one per layer, start at the alphas of ``found``, arranged as those of ``wanted`` are.
 
     Raises:
         ConfigError: when ``found`` is of other tasks, subspaces or layers, or has numbers at which alpha cannot start.
     """
-    wanted = sharing.coupling()
     ours, theirs = layer_tables(wanted, ALPHA), layer_tables(found, ALPHA)
     if len(theirs) != len(ours) or any(set(table.rows) != set(ours[0].rows) for table in theirs):
         raise ConfigError(
@@ -108,14 +103,22 @@ def start_mixing(sharing: CrossStitch | Sluice, found: Coupling, *, source: str)
             "name a run with its tasks, subspaces and layers of towers"
         )
     matrices = [_arranged(table, like=ours[0], source=source) for table in theirs]
-    for mixer, matrix in zip(sharing.lockstep.mixers, matrices, strict=True):
+    for mixer, matrix in zip(mixers, matrices, strict=True):
         assert isinstance(mixer, Alpha | ChannelAlpha)
         _check_start(mixer, matrix, source=source)
         mixer.start(matrix)
-    if isinstance(sharing, Sluice) and BETA in found.tables:
-        beta = wanted.tables[BETA]
-        for task, row in zip(beta.rows, _arranged(found.tables[BETA], like=beta, source=source), strict=True):
-            sharing.betas[task].get_parameter("weight").data.copy_(row)
+
+
+def start_betas(betas: Mapping[str, nn.Module], found: Coupling, *, wanted: Coupling, source: str) -> None:
+    """Let ``betas``, one per task, start at those of ``found`` when it has any, arranged as those of ``wanted`` are.
+
+    Raises:
+        ConfigError: when ``found`` has betas of other tasks or layers.
+    """
+    if BETA in found.tables:
+        table = wanted.tables[BETA]
+        for task, row in zip(table.rows, _arranged(found.tables[BETA], like=table, source=source), strict=True):
+            betas[task].get_parameter("weight").data.copy_(row)
 
 
 def _decimals(values: Tensor) -> list[list[float]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqmtl.batch import States
 from seqmtl.layers.mixing import Alpha, ChannelAlpha
 from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.coupling import start_alphas
 from seqmtl.sharing.pruning import Pruning, prune
 from seqmtl.sharing.towers.base import Tower
 from seqmtl.sharing.towers.lockstep import Lockstep, Reads
@@ -53,6 +54,10 @@ class CrossStitch(Sharing):
     def prune(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``."""
         return prune(self.lockstep, threshold)
+
+    def start_mixing(self, found: Coupling, *, source: str) -> None:
+        """Let alpha start at ``found``; one matrix per feature, each at the same."""
+        start_alphas(self.lockstep.mixers, found, wanted=self.coupling(), source=source)
 
     def coupling(self) -> Coupling:
         """Alpha per layer; of one matrix per feature, the mean."""

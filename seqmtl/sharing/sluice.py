@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seqmtl.batch import States
 from seqmtl.layers.mixing import Alpha, Beta
 from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.coupling import start_alphas, start_betas
 from seqmtl.sharing.pruning import Pruning, prune
 from seqmtl.sharing.towers.base import Tower
 from seqmtl.sharing.towers.lockstep import Lockstep, Reads
@@ -86,6 +87,12 @@ class Sluice(Sharing):
     def prune(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``."""
         return prune(self.lockstep, threshold)
+
+    def start_mixing(self, found: Coupling, *, source: str) -> None:
+        """Let alpha start at ``found``, and beta when it has any."""
+        wanted = self.coupling()
+        start_alphas(self.lockstep.mixers, found, wanted=wanted, source=source)
+        start_betas(dict(self.betas.items()), found, wanted=wanted, source=source)
 
     def coupling(self) -> Coupling:
         """Alpha per layer, rows = targets; and beta, a row per task."""

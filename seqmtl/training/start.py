@@ -4,9 +4,7 @@ from pathlib import Path
 
 from seqmtl.data.indexing import Indexer
 from seqmtl.modeling import SeqMTLModel
-from seqmtl.sharing.coupling import read_coupling, start_mixing
-from seqmtl.sharing.cross_stitch import CrossStitch
-from seqmtl.sharing.sluice import Sluice
+from seqmtl.sharing.coupling import read_coupling
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.sharing import CrossStitchSpec, SharingSpec, SluiceSpec
 from seqmtl.training.warm_start import WarmStart, load_donor, take_over
@@ -36,9 +34,8 @@ class Start:
         """
         warm_start = None if self.donor is None else take_over(model, indexer, self.donor)
         if self.alphas is not None:
-            assert isinstance(model.sharing, CrossStitch | Sluice)
             file, coupling = self.alphas
-            start_mixing(model.sharing, coupling, source=file)
+            model.sharing.start_mixing(coupling, source=file)
         return warm_start
 
 

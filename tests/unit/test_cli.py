@@ -361,7 +361,7 @@ def test_what_cannot_be_pruned_is_refused(seqmtl, sluice_run, tmp_path, threshol
 def test_a_run_without_alphas_is_not_pruned(seqmtl, tiny_run, tmp_path):
     code, shown, message = seqmtl("prune", tiny_run, "--threshold", 0.1, "--out", tmp_path / "pruned")
     assert (code, shown) == (2, "")
-    assert "sharing of kind 'hard' has no alphas; cross_stitch and sluice have" in message
+    assert "sharing of kind 'hard' has no alphas; name a run" in message
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(seqmtl, tiny, write_corpus, write_recipe, tmp_path):

@@ -319,7 +319,7 @@ def test_a_pruned_model_saves_and_loads_as_it_is(tiny_model: Build, tmp_path: Pa
 def test_a_scheme_without_alphas_cannot_be_pruned(tiny_model: Build, kind: str):
     values = {"kind": kind} if kind == "hard" else {"kind": kind, "tower": STITCH["tower"]}
     model = tiny_model("upos", sharing=sharing_spec(values)).model
-    with pytest.raises(ConfigError, match=rf"sharing of kind '{kind}' has no alphas; cross_stitch and sluice have"):
+    with pytest.raises(ConfigError, match=rf"sharing of kind '{kind}' has no alphas; name a run"):
         model.prune_sharing(0.1)
 
 

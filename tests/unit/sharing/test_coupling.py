@@ -8,7 +8,7 @@ import torch
 from seqmtl.errors import ConfigError, DataError
 from seqmtl.sharing.base import Coupling, Table
 from seqmtl.sharing.build import build_sharing
-from seqmtl.sharing.coupling import coupling_from_json, coupling_to_json, layer_tables, read_coupling, start_mixing
+from seqmtl.sharing.coupling import coupling_from_json, coupling_to_json, layer_tables, read_coupling
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.specs.sharing import BiLSTMTowerSpec, CrossStitchSpec, SluiceSpec
 
@@ -89,14 +89,14 @@ def test_the_tables_of_a_kind_are_those_of_its_layers():
 def test_alpha_and_beta_start_where_another_scheme_ended(build):
     found, fresh = learned(build()), build()
     assert not same(fresh.coupling(), found)
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     assert same(fresh.coupling(), found)
 
 
 @pytest.mark.parametrize("normalisation", ["softmax", "l1"])
 def test_normalised_rows_start_normalised(normalisation):
     found, fresh = learned(sluice()), sluice(normalisation=normalisation)
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     alpha = found.tables["alpha 2"].values
     expected = torch.stack([row / row.sum() for row in alpha])
     torch.testing.assert_close(fresh.coupling().tables["alpha 2"].values, expected)
@@ -104,7 +104,7 @@ def test_normalised_rows_start_normalised(normalisation):
 
 def test_every_feature_starts_at_the_one_matrix():
     found, fresh = learned(cross_stitch()), cross_stitch(granularity="channel")
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     first, second = (table.values for table in layer_tables(found, "alpha"))
     for mixer, expected in zip(fresh.lockstep.mixers, (first, second), strict=True):
         assert mixer.weight.shape == (2, 2, 4)
@@ -113,7 +113,7 @@ def test_every_feature_starts_at_the_one_matrix():
 
 def test_tasks_are_matched_by_name():
     found, fresh = learned(sluice(("a", "b"))), sluice(("b", "a"))
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     theirs, ours = found.tables["alpha 1"], fresh.coupling().tables["alpha 1"]
     assert list(ours.rows) == ["b.1", "b.2", "a.1", "a.2"]
     swap = torch.tensor([2, 3, 0, 1])
@@ -125,11 +125,11 @@ def test_a_sluice_with_one_subspace_and_a_cross_stitch_start_each_other():
     fresh = sluice(subspaces=1)
     beta = fresh.coupling().tables["beta"].values.clone()
     found = learned(cross_stitch())
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     assert torch.equal(fresh.coupling().tables["alpha 1"].values, found.tables["alpha 1"].values)
     assert torch.equal(fresh.coupling().tables["beta"].values, beta)  # a cross-stitch has none
     fresh, found = cross_stitch(), learned(sluice(subspaces=1))
-    start_mixing(fresh, found, source="x.json")
+    fresh.start_mixing(found, source="x.json")
     assert torch.equal(fresh.coupling().tables["alpha 2"].values, found.tables["alpha 2"].values)
 
 
@@ -146,7 +146,7 @@ def test_other_tasks_subspaces_or_layers_are_refused_and_both_sides_shown(other,
     fresh = sluice()
     before = coupling_to_json(fresh.coupling())
     with pytest.raises(ConfigError) as caught:
-        start_mixing(fresh, learned(other()), source="x.json")
+        fresh.start_mixing(learned(other()), source="x.json")
     assert f"sharing.alpha_from: x.json holds {theirs}" in str(caught.value)
     assert "this recipe has alphas of 2 layer(s) between a.1, a.2, b.1, b.2" in str(caught.value)
     assert coupling_to_json(fresh.coupling()) == before
@@ -154,7 +154,7 @@ def test_other_tasks_subspaces_or_layers_are_refused_and_both_sides_shown(other,
 
 def test_a_coupling_without_alphas_is_refused():
     with pytest.raises(ConfigError, match=r"holds alphas of 0 layer\(s\) between nothing"):
-        start_mixing(cross_stitch(), Coupling({}), source="x.json")
+        cross_stitch().start_mixing(Coupling({}), source="x.json")
 
 
 def test_a_table_that_lacks_a_name_is_refused():
@@ -162,7 +162,7 @@ def test_a_table_that_lacks_a_name_is_refused():
     beta = found.tables["beta"]
     cut = Coupling({**found.tables, "beta": Table(beta.rows, beta.columns[:1], beta.values[:, :1])})
     with pytest.raises(ConfigError, match=r"a table of a, b by layer 1; this recipe's is of a, b by layer 1, layer 2"):
-        start_mixing(sluice(), cut, source="x.json")
+        sluice().start_mixing(cut, source="x.json")
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ def test_numbers_at_which_alpha_cannot_start_are_refused(value, normalisation, m
     found = learned(sluice())
     found.tables["alpha 1"].values[0] = value
     with pytest.raises(ConfigError, match=rf"sharing\.alpha_from: x\.json {message}"):
-        start_mixing(sluice(normalisation=normalisation), found, source="x.json")
+        sluice(normalisation=normalisation).start_mixing(found, source="x.json")

@@ -98,7 +98,7 @@ def test_a_path_in_an_override_counts_from_the_run_before_and_after(run, write_c
 
 def test_a_scheme_without_alphas_is_refused(tiny, tmp_path):
     run = saved(tiny, {"kind": "hard"}, tmp_path / "run")
-    with pytest.raises(ConfigError, match="sharing of kind 'hard' has no alphas; cross_stitch and sluice have"):
+    with pytest.raises(ConfigError, match="sharing of kind 'hard' has no alphas; name a run"):
         prune_checkpoint(run, threshold=0.1, out=tmp_path / "pruned")
     assert not (tmp_path / "pruned").exists()
 
