@@ -19,6 +19,11 @@ def joint_loss(
     ``L_m`` is the mean over the labelled words of the *whole* optimiser step, all processes and micro-batches together;
     so 1 x 32, 2 x 16 and 2 x 8 x accumulation 2 sentences have the same gradient.
 
+    A penalty has a value in each micro-batch on each process, and the step's is their mean. One on parameters alone
+    (distance, orthogonality of weights) is the same in all of them and so counts once per step, exactly. One over the
+    sentences or words of a micro-batch (adversary, reconstruction) becomes a mean of means, in which every micro-batch
+    weighs the same however many words it has; orthogonality of features grows with the words of a micro-batch, too.
+
     Args:
         losses: of one micro-batch on one process.
         weights: lambda of each task.

@@ -38,7 +38,8 @@ class SharingOutput:
 
     Attributes:
         features: ``{task: [B, T, H]}``; tasks may have the same tensor.
-        penalties: named scalars, weighted by the scheme, to be added to the loss once per step.
+        penalties: named scalars, weighted by the scheme, to be added to the loss once per step; over micro-batches
+            and processes, in each of which there is one, ``joint_loss`` takes the mean.
     """
 
     features: Mapping[str, Tensor]

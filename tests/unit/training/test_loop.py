@@ -80,6 +80,26 @@ def test_one_batch_of_32_and_two_of_16_give_the_same_parameters(tiny, fit):
         torch.testing.assert_close(halves[name], value, rtol=0, atol=1e-6, msg=name)
 
 
+def test_a_penalty_on_parameters_counts_once_per_step_whatever_the_accumulation(tiny, fit):
+    without_dropout(tiny)
+    tiny["tasks"] = {name: tiny["tasks"][name] for name in ("upos", "ner")}
+    tower = {"kind": "bilstm", "width": 8, "dropout": 0.0}
+    tiny["sharing"] = {"kind": "sluice", "tower": tower, "orthogonality": 30.0}
+    rates = {"encoder": 1e-3, "sharing": 1e-2, "mixing": 1e-2, "heads": 1e-2}
+    tiny["training"] |= {"max_steps": 5, "learning_rates": rates, "clip_norm": 1e9}
+    tiny["mixture"] = {"tokens_per_batch": 400, "max_sentences": 32}
+    whole, events = fit(tiny, "whole")
+    (penalty,) = next(event for event in events if event["kind"] == "train")["penalties"].values()
+    assert penalty > 0.01
+    tiny["training"]["accumulation"] = 2
+    tiny["mixture"] = {"tokens_per_batch": 200, "max_sentences": 16}
+    halves, events = fit(tiny, "halves")
+    (same,) = next(event for event in events if event["kind"] == "train")["penalties"].values()
+    assert same == pytest.approx(penalty, rel=1e-5)
+    for name, value in whole.items():
+        torch.testing.assert_close(halves[name], value, rtol=0, atol=1e-5, msg=name)
+
+
 @pytest.mark.parametrize(("processes", "accumulation"), [(2, 1), (1, 2), (2, 2), (3, 1)])
 def test_gradients_do_not_depend_on_processes_and_accumulation(tiny, processes, accumulation):
     without_dropout(tiny)
