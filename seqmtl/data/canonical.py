@@ -16,7 +16,7 @@ def filled(record: Record, *, corpus: str, split: str, empty_when_absent: Collec
         DataError: the row contradicts itself.
     """
     empty = {layer: [] for layer in empty_when_absent if record.row.get(layer) is None}
-    row = record.row | empty
+    row = {**record.row, **empty}
     check_row(row, corpus=corpus, split=split, place=record.place())
     return Record(row, record.source, record.line, record.word_lines)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from seqmtl.batch import Batch
 from seqmtl.data.indexing import Indexer
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task
 
 
 class Collator:

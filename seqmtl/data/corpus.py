@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, IterableDataset
 
@@ -254,7 +255,7 @@ def _named_tags(spec: HubCorpus, folder: Path, schemes: Mapping[str, Scheme]) ->
 
 def _row(
     record: Record, name: str, split: str, schemes: Mapping[str, Scheme], spec: CommonCorpus, layers: Sequence[str]
-) -> Row:
+) -> dict[str, Any]:
     row = to_bio(record, corpus=name, split=split, schemes=schemes, policy=Policy(spec.policy))
     return {key: row.get(key) for key in ("id", "tokens", *layers)}
 

@@ -7,18 +7,18 @@ R rows that carry the layer, N predicates, T words.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 import numpy as np
 import torch
 
 from seqmtl.batch import IGNORED, FrameTargets, Targets, TokenTargets
+from seqmtl.data.rows import Row
 from seqmtl.labels import LabelInventory, Scheme, convert
 from seqmtl.specs.tasks import CRFHeadSpec, PredicateHeadSpec, SoftmaxHeadSpec, SRLHeadSpec, TaskSpec
 
-Row = Mapping[str, Any]
 Ids = list[int]  # label ids of one sequence, IGNORED where there is nothing to learn
 
 PREDICATE_LABELS = LabelInventory(("O", "V"))

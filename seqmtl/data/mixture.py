@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqmtl.data.batching import cut_batches, deal
+from seqmtl.data.rows import Row
 from seqmtl.data.source import Source
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.tasks import Task
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.specs.mixture import (
     AnnealedSpec,

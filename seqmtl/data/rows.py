@@ -12,7 +12,7 @@ from datasets import Features, List, Value
 
 from seqmtl.errors import DataError
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]  # whoever reads one leaves it as it is
 
 ID, TOKENS, FRAMES = "id", "tokens", "srl_frames"
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from datasets import IterableDataset
 
-from seqmtl.data.tasks import Row
+from seqmtl.data.rows import Row
 
 
 class Source(Protocol):

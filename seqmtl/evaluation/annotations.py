@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from seqmtl.data.kinds import Frames, PlainTags, Predicates, Spans
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task
 from seqmtl.documents import Annotation
 from seqmtl.evaluation.predictions import Prediction
 from seqmtl.evaluation.scorers import scorer_of

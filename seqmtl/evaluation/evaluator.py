@@ -5,7 +5,8 @@ from typing import Protocol
 
 from accelerate.utils import gather_object
 
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task
 from seqmtl.evaluation.bootstrap import Comparison, paired_bootstrap
 from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
 from seqmtl.evaluation.scorers import scorer_of

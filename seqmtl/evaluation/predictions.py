@@ -12,7 +12,8 @@ from torch import Tensor
 from seqmtl.data.batching import cut_batches
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.kinds import Frames, Predicates
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.labels import Frame, Scheme, convert, repaired
 from seqmtl.modeling import SeqMTLModel

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
 from seqmtl.data.kinds import Frames, PlainTags, Predicates, Spans
-from seqmtl.data.tasks import Row, Task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task
 from seqmtl.evaluation.accuracy import token_counts, token_scores
 from seqmtl.evaluation.predicates import predicate_counts, predicate_scores
 from seqmtl.evaluation.predictions import Prediction

@@ -7,7 +7,8 @@ from datasets import Dataset
 from seqmtl.data.canonical import to_bio
 from seqmtl.data.corpus import Corpus
 from seqmtl.data.readers.record import Record
-from seqmtl.data.tasks import Row, Task, unseen_labels
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task, unseen_labels
 from seqmtl.errors import ConfigError, DataError, LabelError, nearest
 from seqmtl.labels import Policy, Scheme
 from seqmtl.specs.recipe import RecipeSpec

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint, load_recipe_of
-from seqmtl.data.tasks import Row
+from seqmtl.data.rows import Row
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.evaluation.bootstrap import Comparison
 from seqmtl.evaluation.evaluator import compare_predictions, predict_rows, score_rows

@@ -16,8 +16,9 @@ from seqmtl.configuration import inventory_sizes
 from seqmtl.data.corpus import Corpus, at_home, load_corpus, resolve_corpus
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
+from seqmtl.data.rows import Row
 from seqmtl.data.source import ListSource, Source, StreamSource
-from seqmtl.data.tasks import Row, Task, build_task
+from seqmtl.data.tasks import Task, build_task
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.encoders.bilstm import BiLSTMEncoder
 from seqmtl.errors import ConfigError, DataError, nearest

@@ -180,7 +180,7 @@ def _sentences(
 
 
 def _row(sentence: Mapping[str, Any], key: str, columns: ColumnMap, names: Mapping[str, Sequence[str] | None]) -> Row:
-    row: Row = {ID: key, TOKENS: sentence[columns.columns[TOKENS]]}
+    row: dict[str, Any] = {ID: key, TOKENS: sentence[columns.columns[TOKENS]]}
     for layer, layer_names in names.items():
         tags = sentence[columns.columns[layer]]
         row[layer] = None if tags is None else [_tag(tag, layer_names, layer, key) for tag in tags]
@@ -212,7 +212,7 @@ def _frame(frame: Mapping[str, Any], sentence: Mapping[str, Any], spec: FramesFr
     return {"predicate": predicate, "sense": ".".join(part for part in parts if part), "tags": tags}
 
 
-def _without(row: Row, layer: str, tag: str) -> Row:
+def _without(row: dict[str, Any], layer: str, tag: str) -> dict[str, Any]:
     """The row without the words whose tag in ``layer`` is ``tag``."""
     assert FRAMES not in row, "frames index words; the spec forbids skip_words beside frames_from"
     lists = {name: values for name, values in row.items() if name != ID and values is not None}

@@ -6,7 +6,8 @@ import torch
 from seqmtl.batch import IGNORED, FrameTargets, TokenTargets
 from seqmtl.data.collation import Collator
 from seqmtl.data.indexing import Indexer, WordIndexer
-from seqmtl.data.tasks import Row, Task, build_task
+from seqmtl.data.rows import Row
+from seqmtl.data.tasks import Task, build_task
 from seqmtl.data.vocabulary import Vocabulary
 from seqmtl.errors import LabelError
 from seqmtl.specs.tasks import TaskSpec

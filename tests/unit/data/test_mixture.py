@@ -10,8 +10,9 @@ import pytest
 from datasets import Dataset, IterableDataset
 
 from seqmtl.data.mixture import BatchStream, Drawn, Mixture, Step
+from seqmtl.data.rows import Row
 from seqmtl.data.source import ListSource, Source, StreamSource
-from seqmtl.data.tasks import Row, Task, build_task
+from seqmtl.data.tasks import Task, build_task
 from seqmtl.errors import ConfigError
 from seqmtl.specs.mixture import MixtureSpec
 from seqmtl.specs.tasks import TaskSpec

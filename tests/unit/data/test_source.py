@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from datasets import Dataset, IterableDataset
 
+from seqmtl.data.rows import Row
 from seqmtl.data.source import ListSource, StreamSource
-from seqmtl.data.tasks import Row
 
 
 def rows(count: int) -> list[Row]:
