@@ -6,6 +6,7 @@ B sequences, T positions, D input size, H size of one direction.
 import torch
 from torch import Tensor, nn
 
+from seqmtl.kernels.reversal import reversal, take
 from seqmtl.layers.dropout import VariationalDropout
 
 
@@ -80,15 +81,3 @@ def reset_lstm(lstm: nn.LSTM) -> None:
             nn.init.zeros_(parameter)
             if name.startswith("bias_ih"):
                 nn.init.ones_(parameter.chunk(4)[1])
-
-
-def reversal(mask: Tensor) -> Tensor:
-    """Positions that reverse each sequence within its own length and leave padding where it is, ``[B, T]``."""
-    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)  # [B, T]
-    mirrored = mask.sum(dim=1, keepdim=True) - 1 - positions
-    return torch.where(mask, mirrored, positions)
-
-
-def take(states: Tensor, positions: Tensor) -> Tensor:
-    """States ``[B, T, D]`` at ``positions`` ``[B, T]``."""
-    return states.gather(1, positions[..., None].expand_as(states))

@@ -1,0 +1,47 @@
+"""The same work for several parts side by side, on the threads that torch may use."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
+from typing import TypeVar
+
+import torch
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """``work`` on all ``parts``, without gradient, each with its share of torch's threads.
+
+    Torch divides one operation among its threads, from which many small ones in a row gain little. It releases the
+    interpreter while it computes, so they gain from threads of Python.
+    """
+    threads = torch.get_num_threads() // len(parts)
+    if len(parts) == 1 or threads == 0:
+        return [work(part) for part in parts]
+
+    def detached(part: Part) -> Result:
+        with torch.no_grad():  # each thread has a switch of its own
+            return work(part)
+
+    return list(_pool(os.getpid(), len(parts), threads).map(detached, parts))
+
+
+@cache
+def _pool(process: int, workers: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001  # a fork has no threads
+    """``workers`` threads, in each of which torch uses ``threads``."""
+    pool = ThreadPoolExecutor(workers)
+    started = Barrier(workers)
+
+    def start(_: int) -> None:
+        torch.get_num_threads()  # on its first use a thread takes the number of all threads: let that be now
+        torch.set_num_threads(threads)
+        started.wait()  # so that every worker gets one call
+
+    before = torch.get_num_threads()
+    list(pool.map(start, range(workers)))
+    torch.set_num_threads(before)  # theirs became the number of all threads to come
+    return pool

@@ -1,0 +1,34 @@
+"""Matrix products by the faster library.
+
+B rows, N inputs, O outputs.
+
+For float32 on a CPU, torch multiplies by MKL. On processors that are not Intel's, MKL leaves AVX-512 aside, and oneDNN,
+which torch brings along for its LSTM, is about twice as fast (AMD Zen 5: 240 against 104 GFLOP/s). Everywhere it has
+another merit: what it makes of a row does not depend on how many rows there are.
+"""
+
+import torch
+from torch import Tensor
+
+
+def product(rows: Tensor, weights: Tensor) -> Tensor:
+    """``[B, N] @ [N, O]``; has no gradient, and can be scripted."""
+    if rows.is_cpu and rows.dtype == torch.float32 and rows.numel() > 0 and weights.numel() > 0:
+        return _float32_product(rows, weights)
+    return rows @ weights
+
+
+def _onednn_product(rows: Tensor, weights: Tensor) -> Tensor:
+    # A single row is the one number of rows whose products oneDNN may add up in another order, so there are two.
+    several = rows.expand(2, -1) if rows.size(0) == 1 else rows
+    # What torch.compile calls; there is no public name for it.
+    value = torch.ops.mkldnn._linear_pointwise(several, weights.mT, None, "none", [], "")
+    return value.narrow(0, 0, rows.size(0))
+
+
+def _torch_product(rows: Tensor, weights: Tensor) -> Tensor:
+    return rows @ weights
+
+
+_available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_float32_product = _onednn_product if _available else _torch_product

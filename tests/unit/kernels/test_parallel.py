@@ -1,0 +1,49 @@
+"""Parts of the work side by side."""
+
+import threading
+
+import pytest
+import torch
+
+from seqmtl.kernels.parallel import each
+
+
+@pytest.fixture(params=[1, 2, 4])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_results_in_order_without_gradient_and_threads_shared(threads):
+    weight = torch.ones(3, requires_grad=True)
+
+    def work(part):
+        return part, (weight * part).requires_grad, torch.get_num_threads(), threading.get_ident()
+
+    with torch.no_grad():
+        for _ in range(3):
+            found = each(work, [3, 1])
+            assert [one[0] for one in found] == [3, 1]
+            assert not any(one[1] for one in found)
+            assert [one[2] for one in found] == [max(1, threads // 2)] * 2
+            assert (threading.get_ident() in {one[3] for one in found}) == (threads == 1)
+    assert torch.get_num_threads() == threads
+
+
+def test_threads_to_come_have_the_number_of_all(threads):
+    each(lambda part: part, [0, 1])
+    found = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert found == [threads]
+
+
+def test_an_error_comes_through(threads):
+    def work(part):
+        raise KeyError(part)
+
+    with pytest.raises(KeyError):
+        each(work, [0, 1])

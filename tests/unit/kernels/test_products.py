@@ -1,0 +1,27 @@
+"""Products by the faster library: values, and rows that do not depend on how many there are."""
+
+import pytest
+import torch
+
+from seqmtl.kernels.products import product
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 5, 3), (7, 64, 160), (40, 1, 9), (0, 4, 3), (4, 0, 3), (4, 3, 0)])
+def test_equals_torch(shape, dtype):
+    rows, inner, outputs = shape
+    one, other = torch.randn(rows, inner, dtype=dtype), torch.randn(outputs, inner, dtype=dtype)
+    torch.testing.assert_close(product(one, other.T), one @ other.T)
+    torch.testing.assert_close(product(one, other.T.contiguous()), one @ other.T)
+    assert product(one.T.contiguous().T, other.T).shape == (rows, outputs)
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+def test_a_row_does_not_depend_on_the_others(contiguous):
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        pytest.skip("torch was built without oneDNN")
+    rows, weights = torch.randn(70, 64), torch.randn(160, 64).T
+    weights = weights.contiguous() if contiguous else weights
+    whole = product(rows, weights)
+    for number in (1, 2, 3, 7, 16, 33, 64):
+        assert torch.equal(product(rows[:number], weights), whole[:number]), number
