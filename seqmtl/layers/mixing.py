@@ -76,12 +76,12 @@ class Alpha(nn.Module):
 
         In mixed precision, too, the product is in the precision of alpha: bfloat16 does not tell 0.9 from 0.901.
         """
+        if self.diagonal and tuple(sources) == tuple(targets):
+            return self._scaled(states, targets=targets)  # elementwise, so autocast leaves it in that precision
         with torch.autocast(states[0].device.type, enabled=False):
             return self._mixed(states, sources=sources, targets=targets)
 
     def _mixed(self, states: Sequence[Tensor], *, sources: Sequence[int], targets: Sequence[int]) -> list[Tensor]:
-        if self.diagonal and tuple(sources) == tuple(targets):
-            return self._scaled(states, targets=targets)
         matrix = self._part(sources=sources, targets=targets)  # [I * S, J * S]
         mixed = matrix @ self._slices(states)  # [I * S, N * L * 2 * d]
         subspace = states[0].shape[-1] // (self.directions * self.subspaces)
@@ -101,8 +101,8 @@ class Alpha(nn.Module):
         """The mixture when every slice reads itself only: a pruned model must not cost more than single towers."""
         shares = self.matrix.diagonal().view(-1, self.subspaces)  # [M, S]
         subspace = states[0].shape[-1] // (self.directions * self.subspaces)
-        spread = [shares[target].repeat_interleave(subspace).repeat(self.directions) for target in targets]  # [D] each
-        return [state * share for state, share in zip(states, spread, strict=True)]
+        spread = shares[:, None, :, None].expand(-1, self.directions, -1, subspace)  # [M, 2, S, d]
+        return [state * spread[target].flatten() for state, target in zip(states, targets, strict=True)]
 
     def _part(self, *, sources: Sequence[int], targets: Sequence[int]) -> Tensor:
         """The rows of ``targets`` and the columns of ``sources``."""
@@ -175,6 +175,17 @@ class Beta(nn.Module):
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
         """K states ``[N, L, D]`` to one, in the precision of beta as in ``Alpha``."""
+        if not torch.is_grad_enabled():
+            return self._added_up(layers)
         with torch.autocast(layers[0].device.type, enabled=False):
             stacked = torch.stack(tuple(layers)).to(self.weight.dtype)  # [K, N, L, D]
             return (self.weight @ stacked.flatten(1)).view_as(layers[0])
+
+    def _added_up(self, layers: Sequence[Tensor]) -> Tensor:
+        """The same without a stack, which costs more than it saves where no gradient is wanted."""
+        first, *others = (layer.to(self.weight.dtype) for layer in layers)
+        share, *shares = self.weight.unbind()
+        total = share * first
+        for share, layer in zip(shares, others, strict=True):
+            total.addcmul_(share, layer)
+        return total

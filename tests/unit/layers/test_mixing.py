@@ -278,6 +278,17 @@ def test_beta_is_the_weighted_sum_of_layers():
     torch.testing.assert_close(beta.weight.grad, torch.stack([(layer * layers[1]).sum() for layer in layers]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_beta_gives_without_gradients_what_it_gives_with_them_and_leaves_the_layers_alone(dtype):
+    layers, beta = list(torch.randn(3, 2, 4, 6).to(dtype)), Beta(torch.tensor([0.9, 0.001, -2.0]))
+    before = [layer.clone() for layer in layers]
+    with torch.no_grad():
+        added_up = beta(layers)
+    torch.testing.assert_close(added_up, beta(layers).detach())
+    assert added_up.dtype == torch.float32
+    assert all(torch.equal(*pair) for pair in zip(layers, before, strict=True))
+
+
 def test_mixed_precision_does_not_round_beta():
     layers, beta = list(torch.randn(2, 2, 4, 6)), Beta(torch.tensor([0.9, 0.001]))
     plain = beta(layers)

@@ -32,6 +32,22 @@ def test_both_sides_run_equally_often_and_take_turns_to_go_first(benchmark):
     assert "".join(calls) == "abba" * 2
 
 
+def test_all_sides_run_on_every_item_in_each_round_but_the_first_does_not_count(benchmark):
+    calls = []
+    sides = {name: lambda item, name=name: calls.append((item, name)) for name in "abc"}
+    times = benchmark.take_turns(sides, [1, 2], rounds=3)
+    assert {name: len(values) for name, values in times.items()} == {"a": 6, "b": 6, "c": 6}
+    turns = [calls[start : start + 3] for start in range(0, len(calls), 3)]
+    assert [{item for item, _ in turn} for turn in turns] == [{1}, {2}] * 4
+    assert all(sorted(name for _, name in turn) == ["a", "b", "c"] for turn in turns)
+    assert len({turn[0][1] for turn in turns}) > 1
+
+
+def test_ratio_of_turns_is_that_of_neighbours_however_slow_the_machine_was(benchmark):
+    figure = benchmark.Figure.of_turns([1.0, 10.0, 200.0], [2.0, 20.0, 2.0], bar=2)
+    assert (figure.ours_ms, figure.theirs_ms, figure.ratio, figure.met) == (10.0, 2.0, 2.0, True)
+
+
 @pytest.mark.parametrize(("theirs", "check", "code"), [(10, True, 0), (9, True, 1), (9, False, 0)])
 def test_exit_code_is_1_only_for_a_missed_bar_that_is_checked(benchmark, theirs, check, code):
     figures = {"x": benchmark.Figure(ours_ms=2, theirs_ms=theirs, bar=5)}

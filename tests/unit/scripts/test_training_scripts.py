@@ -18,7 +18,8 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 def load(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     yield lambda name: runpy.run_path(str(SCRIPTS / f"{name}.py"))
-    sys.modules.pop("_benchmark", None)
+    for name in ("_benchmark", "_learner"):
+        sys.modules.pop(name, None)
 
 
 def test_figures_of_the_training_benchmark_are_medians_that_were_measured(load):

@@ -1,0 +1,66 @@
+"""What the benchmarks of training steps share: a model with its optimiser, and the batches that it learns from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch.nn.utils import clip_grad_norm_
+
+from seqmtl.batch import Batch
+from seqmtl.data.collation import Collator
+from seqmtl.data.mixture import BatchStream, Mixture
+from seqmtl.data.tasks import Task
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.sharing import SharingSpec
+from seqmtl.training.optimisation import build_optimizer
+from seqmtl.training.setup import Prepared
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one step learns from.
+
+    Attributes:
+        batch: of all tasks.
+        words: labelled words of each task.
+    """
+
+    batch: Batch
+    words: dict[str, int]
+
+
+class Learner:
+    """One model with its optimiser."""
+
+    def __init__(self, prepared: Prepared, tasks: Sequence[Task], sharing: SharingSpec, *, device: str = "cpu") -> None:
+        """``tasks`` on the encoder of ``prepared`` under ``sharing``."""
+        self.names = [task.name for task in tasks]
+        config = prepared.recipe
+        self.model = SeqMTLModel.from_encoder(
+            config.encoder, tasks=tasks, sharing=sharing, sizes=prepared.model.config.sizes
+        ).train()
+        self.model.to(device)  # type: ignore[arg-type]  # transformers wraps torch's method
+        self.optimizer = build_optimizer(self.model, config.training)
+
+    def step(self, lesson: Lesson) -> None:
+        """A full optimiser step on the targets of this learner's tasks."""
+        losses = self.model(lesson.batch.inputs, {name: lesson.batch.targets[name] for name in self.names})
+        weights = dict.fromkeys(self.names, 1.0)
+        joint_loss(losses, weights=weights, words=lesson.words, processes=1, micro_batches=1).backward()
+        clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def lessons(prepared: Prepared, tasks: Sequence[Task], *, count: int, device: str = "cpu") -> list[Lesson]:
+    """The first ``count`` batches of the recipe, with the targets of ``tasks``."""
+    mixture = Mixture(prepared.train, prepared.recipe.mixture, seed=1, epochs=1)
+    stream = BatchStream(mixture, length=prepared.indexer.length, rank=0, processes=1, accumulation=1)
+    collate = Collator(prepared.indexer, tasks)
+    return [
+        Lesson(
+            collate(step.rows).to(device),
+            {task.name: max(1, sum(task.weight_of(row, corpus=c) for c, row in step.rows)) for task in tasks},
+        )
+        for step, _ in zip(stream, range(count), strict=False)
+    ]
