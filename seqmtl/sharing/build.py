@@ -9,6 +9,7 @@ from torch import nn
 
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.layers.conditioning import Concatenation, FiLM, Gate
+from seqmtl.layers.meta_lstm import BasicCell, MetaCell
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.sharing import cross_stitch, sluice
 from seqmtl.sharing.adversary import TaskAdversary
@@ -21,6 +22,7 @@ from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.jmt import JointManyTask, LabelEmbedding, stacked_sizes
+from seqmtl.sharing.meta_lstm import MetaLayer, MetaLSTM
 from seqmtl.sharing.pruning import all_reads, kept_entries
 from seqmtl.sharing.shared_private import Separation, SharedPrivate
 from seqmtl.sharing.sluice import Sluice
@@ -36,6 +38,7 @@ from seqmtl.specs.sharing import (
     HierarchicalSpec,
     IndependentSpec,
     JMTSpec,
+    MetaLSTMSpec,
     SharedPrivateSpec,
     SharingSpec,
     SluiceSpec,
@@ -76,6 +79,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
             return build_conditioning(spec, ground=ground, tasks=tasks)
         case SharedPrivateSpec():
             return build_shared_private(spec, ground=ground, tasks=tasks)
+        case MetaLSTMSpec():
+            return build_meta_lstm(spec, in_features=ground.in_features, tasks=tasks)
         case _:
             assert_never(spec)
 
@@ -197,6 +202,33 @@ def build_separation(
         decoder=Reconstruction(width, ground.in_features) if spec.reconstruction > 0.0 else None,
         reconstruction=spec.reconstruction,
     )
+
+
+def build_meta_lstm(spec: MetaLSTMSpec, *, in_features: int, tasks: Sequence[str]) -> MetaLSTM:
+    """Layers of a Meta-LSTM and the tasks' basic cells."""
+    hidden, offset = spec.width // 2, float(spec.z_offset)
+    layers = []
+    for size in [in_features, *[spec.width] * (spec.layers - 1)]:
+        meta = MetaCell(
+            size,
+            directions=1 if spec.share_directions else 2,
+            hidden=hidden,
+            size=spec.meta_size,
+            vector=spec.vector_size if spec.project_z else None,
+        )
+        basic = {
+            task: BasicCell(
+                size,
+                directions=2,
+                hidden=hidden,
+                vector=meta.vector,
+                vector_square=meta.vector_square(offset),
+                offset=offset,
+            )
+            for task in tasks
+        }
+        layers.append(MetaLayer(meta, basic, z_offset=offset))
+    return MetaLSTM(layers, out_features=spec.width, dropout=spec.dropout)
 
 
 def build_jmt(spec: JMTSpec, *, ground: Ground, tasks: Sequence[str]) -> JointManyTask:

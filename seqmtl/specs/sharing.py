@@ -140,6 +140,22 @@ class ConditioningSpec(Spec):
     )
 
 
+class MetaLSTMSpec(Spec):
+    """LSTMs of the tasks, whose weights one Meta-LSTM generates word by word (Chen et al. 2018)."""
+
+    kind: Literal["meta_lstm"]
+    layers: int = Field(default=1, ge=1)
+    width: int = Field(default=200, ge=2, multiple_of=2, description="of a task's LSTMs, both directions together")
+    meta_size: int = Field(default=40, ge=1, description="m, size of the Meta-LSTM in each direction")
+    vector_size: int = Field(default=40, ge=1, description="z, of the vector that generates weights; with project_z")
+    project_z: bool = Field(
+        default=True, description="the paper's W_z; false: the Meta-LSTM's state is the vector, as in the public code"
+    )
+    z_offset: bool = Field(default=False, description="add 1 to the vector, so that tasks start near ordinary LSTMs")
+    share_directions: bool = Field(default=False, description="one Meta-LSTM for both directions")
+    dropout: Probability = 0.33
+
+
 class AdversarySpec(Spec):
     """A discriminator of tasks, which the shared features must give no chance (Liu et al. 2017)."""
 
@@ -226,7 +242,8 @@ SharingSpec = Annotated[
     | SluiceSpec
     | SharedPrivateSpec
     | BranchingSpec
-    | ConditioningSpec,
+    | ConditioningSpec
+    | MetaLSTMSpec,
     Field(discriminator="kind"),
 ]
 

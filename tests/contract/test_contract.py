@@ -62,6 +62,8 @@ SHARING: dict[str, Json] = {
     "conditioning concat": {"kind": "conditioning", "form": "concat", "tower": TOWER},
     "conditioning gates": {"kind": "conditioning", "form": "multiplicative"},
     "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
+    "meta-lstm": {"kind": "meta_lstm", "layers": 2, "width": 16, "meta_size": 6, "vector_size": 5, "dropout": 0.0},
+    "meta-lstm as published": {"kind": "meta_lstm", "width": 16, "meta_size": 6, "project_z": False, "z_offset": True},
     "jmt": {"kind": "jmt", "tower": TOWER, "order": ["tested", "upos", "finder"], "label_dim": 4},
     "adversarial": {
         "kind": "shared_private",
