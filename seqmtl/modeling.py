@@ -5,7 +5,7 @@ K decoders, B sentences, T words, H features, L labels, N predicates.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -143,6 +143,55 @@ class SeqMTLModel(PreTrainedModel):
         read = [self.token_head(task).scorer for task in self.sharing.reads(tasks)]  # not the transitions of a CRF
         parts = (self.encoder, *own, *read)
         return list(dict.fromkeys([*self.sharing.serving(tasks), *(p for part in parts for p in part.parameters())]))
+
+    def add_task(self, task: Task, *, freeze: Literal["meta"] | None = None) -> Self:
+        """A new model with one task more, in which all that this one has starts as it is here.
+
+        Args:
+            task: with a name of its own, and its label inventory.
+            freeze: ``meta`` keeps a Meta-LSTM as it is, so that training finds only what it is to generate for the new
+                task (transfer, Chen et al. 2018); None trains everything.
+
+        Raises:
+            ConfigError: when a task has this name, the sharing scheme would need to know where the new one belongs, or
+                there is nothing of the kind to freeze.
+        """
+        if task.name in self.tasks:
+            raise ConfigError(f"add_task: there is a task {task.name!r} already; give the new one another name")
+        config = SeqMTLConfig.of(
+            encoder=self.config.encoder_spec,
+            backbone=self.config.backbone_config,
+            sharing=self.config.sharing_spec,
+            tasks=[*self.tasks.values(), task],
+            sizes=self.config.sizes,
+        )
+        grown = type(self)(config).to(self.device, self.dtype)
+        mine, theirs = self.state_dict(), grown.state_dict()
+        for name, values in mine.items():
+            if name not in theirs or theirs[name].shape != values.shape:
+                raise ConfigError(
+                    f"add_task: {name} depends on which tasks there are under sharing of kind "
+                    f"{config.sharing_spec.kind!r}; train a model with task {task.name!r} from the start, "
+                    "with training.start_from for what can be taken over"
+                )
+        grown.load_state_dict(mine, strict=False)
+        if freeze == "meta":
+            grown.freeze_meta()
+        return grown
+
+    def freeze_meta(self) -> None:
+        """Keep the Meta-LSTM as it is in training.
+
+        Raises:
+            ConfigError: when the scheme has none.
+        """
+        shared = self.sharing.generator()
+        if not shared:
+            raise ConfigError(
+                f"freeze: sharing of kind {self.config.sharing_spec.kind!r} has no Meta-LSTM; use kind 'meta_lstm'"
+            )
+        for parameter in shared:
+            parameter.requires_grad_(False)
 
     def prune_sharing(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``, and the layers of towers that no task then reaches.

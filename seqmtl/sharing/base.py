@@ -93,8 +93,24 @@ class Sharing(nn.Module, ABC):
         """The tasks whose heads learn from ``tasks``, since the features of these depend on ``Request.read``."""
         return []
 
+    def generator(self) -> list[nn.Parameter]:
+        """What generates the weights of the tasks' own networks, for all of them; most schemes have no such part."""
+        return []
+
     def coupling(self) -> Coupling:
         """What was learned; a scheme without learned sharing has nothing to show."""
+        return Coupling({})
+
+    def at_words(self, states: States, tasks: Sequence[str]) -> Coupling:  # noqa: ARG002  # a scheme with some reads it
+        """What the scheme does at each word of one sentence; most schemes do the same at all words.
+
+        Args:
+            states: of one sentence.
+            tasks: which tasks.
+
+        Returns:
+            Tables with a row per word and a column per task.
+        """
         return Coupling({})
 
     def prune(self, threshold: float) -> Pruning | None:  # noqa: ARG002  # schemes with alphas read it

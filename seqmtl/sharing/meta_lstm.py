@@ -50,7 +50,8 @@ class MetaLSTM(Sharing):
     Deviations: the paper prints Q for x alone, which does not fit ``[x; h]``; here it reads both, as in the authors'
     code. Their code has no ``W_z`` (``project_z: false``). Cells are initialised as LSTMs with P enlarged by what z,
     which is small and has mean 0, takes away (the paper does not say); ``z_offset`` lets z start near 1 instead, so
-    that each task starts near an ordinary LSTM. Layers can be stacked: those above the first read the task's own states.
+    that each task starts near an ordinary LSTM. Layers can be stacked: those above the first read the task's own
+    states.
     """
 
     def __init__(self, layers: Sequence[MetaLayer], *, out_features: int, dropout: float) -> None:
@@ -68,11 +69,11 @@ class MetaLSTM(Sharing):
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The meta cells, and the basic cells of ``tasks``."""
         return [
-            *self.shared(),
+            *self.generator(),
             *(p for layer in self.layers for cell in layer.cells(list(tasks)) for p in cell.parameters()),  # type: ignore[operator]
         ]
 
-    def shared(self) -> list[nn.Parameter]:
+    def generator(self) -> list[nn.Parameter]:
         """The meta cells."""
         return [p for layer in self.layers for p in layer.meta.parameters()]  # type: ignore[union-attr]
 

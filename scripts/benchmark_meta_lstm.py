@@ -1,0 +1,130 @@
+"""Time the Meta-LSTM against torch's LSTM and against its own plain form.
+
+    python scripts/benchmark_meta_lstm.py
+    python scripts/benchmark_meta_lstm.py --quick --check
+
+One bidirectional layer of d = 384, h = 200, m = 100, z = 50 over full sentences, forward and backward, with the
+gradients of the input and of all weights; an ``nn.LSTM`` of the same d and h makes about as many floating point
+operations (467 against 475 thousand multiplications a word and direction). "4 tasks" are four basic cells under one
+meta cell against four ``nn.LSTM``. All sides take turns, in random order; the ratio theirs / ours is the median over
+turns. Bars: at most 1.5 times ``nn.LSTM``, with 4 tasks at most 1.3 times four of them (B = 32, T = 40). On a machine
+with a GPU everything runs there, with B = 64 and T = 64: at most 2.5 times cuDNN, and at least 15 times faster than the
+plain form. The last line before the JSON is the most memory that each side held at once beyond what it was given.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from _benchmark import Figure, options, report, take_turns
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from seqmtl.kernels.meta_lstm import BasicWeights, MetaWeights, meta_lstm, reference
+
+D, H, M, Z = 384, 200, 100, 50
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+B, T = (64, 64) if DEVICE == "cuda" else (32, 40)
+LSTM_BAR, REFERENCE_BAR = (1 / 2.5, 15.0) if DEVICE == "cuda" else (1 / 1.5, 0.0)
+TASKS_BAR = 0.0 if DEVICE == "cuda" else 1 / 1.3
+
+Side = Callable[[Tensor], object]
+
+
+@dataclass(frozen=True)
+class MetaSide:
+    """A Meta-LSTM layer of some tasks, in one of its forms."""
+
+    form: Callable[..., object]
+    meta: MetaWeights
+    basic: BasicWeights
+
+    @classmethod
+    def of(cls, form: Callable[..., object], *, tasks: int) -> "MetaSide":
+        """With random weights."""
+
+        def random(*shape: int) -> Tensor:
+            return (torch.randn(*shape, device=DEVICE) * 0.1).requires_grad_()
+
+        meta = MetaWeights(random(2, 4 * M, D + M + H), random(2, 4 * M), random(2, Z, M))
+        left, right, bias = ((tasks, 2, 4, *shape) for shape in ((H, Z), (Z, D + H), (H, Z)))
+        return cls(form, meta, BasicWeights(random(*left), random(*right), random(*bias)))
+
+    def __call__(self, inputs: Tensor) -> None:
+        """Forward and backward."""
+        mask = torch.ones(B, T, dtype=torch.bool, device=DEVICE)
+        hidden = self.form(inputs[None], mask, self.meta, self.basic).hidden  # type: ignore[attr-defined]
+        torch.autograd.grad(hidden.sum(), [inputs, *self.meta, *self.basic])  # type: ignore[list-item]
+        finish()
+
+
+@dataclass(frozen=True)
+class LSTMSide:
+    """One ``nn.LSTM`` per task."""
+
+    lstms: nn.ModuleList
+
+    @classmethod
+    def of(cls, *, tasks: int) -> "LSTMSide":
+        """With random weights."""
+        made = (nn.LSTM(D, H, batch_first=True, bidirectional=True) for _ in range(tasks))
+        return cls(nn.ModuleList(made).to(DEVICE))
+
+    def __call__(self, inputs: Tensor) -> None:
+        """Forward and backward."""
+        total = torch.stack([lstm(inputs)[0] for lstm in self.lstms]).sum()
+        torch.autograd.grad(total, [inputs, *self.lstms.parameters()])
+        finish()
+
+
+def finish() -> None:
+    """Wait for the device."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_mib(side: Side, inputs: Tensor) -> float:
+    """The most memory that a turn held at once beyond what was there before, in MiB."""
+    side(inputs)
+    if DEVICE == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        side(inputs)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        side(inputs)
+    held = peak = 0
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak / 2**20
+
+
+def main() -> int:
+    """Time all sides."""
+    arguments = options(__doc__).parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(1)
+    inputs = torch.randn(B, T, D, device=DEVICE, requires_grad=True)
+    sides: dict[str, Side] = {
+        "fast": MetaSide.of(meta_lstm, tasks=1),
+        "plain": MetaSide.of(reference.meta_lstm, tasks=1),
+        "lstm": LSTMSide.of(tasks=1),
+        "fast of 4": MetaSide.of(meta_lstm, tasks=4),
+        "lstm of 4": LSTMSide.of(tasks=4),
+    }
+    times = take_turns(sides, [inputs] * 3, rounds=5 if arguments.quick else 10)
+    figures = {
+        "Meta-LSTM / nn.LSTM": Figure.of_turns(times["fast"], times["lstm"], bar=LSTM_BAR),
+        "Meta-LSTM / its plain form": Figure.of_turns(times["fast"], times["plain"], bar=REFERENCE_BAR),
+        "4 tasks / 4 nn.LSTM": Figure.of_turns(times["fast of 4"], times["lstm of 4"], bar=TASKS_BAR),
+    }
+    held = {name: peak_mib(side, inputs) for name, side in sides.items()}
+    print("peak memory, MiB: " + ", ".join(f"{name} {value:.0f}" for name, value in held.items()))
+    return report("meta_lstm", figures, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
