@@ -137,17 +137,23 @@ def inspect(
         bool, typer.Option("--plot", help="Draw what the tasks share, and its course in training.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--json", help="Write the numbers of what they share here.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Show instead what a Meta-LSTM does at each word of this: how large its weights are."),
+    ] = None,
 ) -> None:
     """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels, what the tasks share."""
     from seqmtl.checkpoints import load_checkpoint
     from seqmtl.sharing.coupling import coupling_to_json
     from seqmtl.training.report import coupling_tables
+    from seqmtl.training.word_coupling import word_coupling
 
     if folder is not None and not plot:
         raise ConfigError(f"{folder}: is for pictures; did you mean --plot {folder}?")
     console = Console()
-    model, _ = load_checkpoint(run)
-    kind, coupling = model.config.sharing_spec.kind, model.sharing.coupling()
+    model, indexer = load_checkpoint(run)
+    kind = model.config.sharing_spec.kind
+    coupling = model.sharing.coupling() if text is None else word_coupling(model, indexer, text)
     if plot and not coupling.tables:
         raise ConfigError(f"--plot: sharing of kind {kind!r} learns nothing about its tasks that could be drawn")
     if output is not None:

@@ -165,7 +165,8 @@ class SeqMTLModel(PreTrainedModel):
             tasks=[*self.tasks.values(), task],
             sizes=self.config.sizes,
         )
-        grown = type(self)(config).to(self.device, self.dtype)
+        grown = type(self)(config)
+        grown.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
         mine, theirs = self.state_dict(), grown.state_dict()
         for name, values in mine.items():
             if name not in theirs or theirs[name].shape != values.shape:

@@ -1,5 +1,6 @@
 """What a scheme has learned about its tasks, as pictures."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ Curves = Mapping[str, np.ndarray]
 ANNOTATED = 12  # rows and columns, at most, of a table whose values are written into it
 TICKS = 40  # names along an axis, at most
 ACROSS = 3  # panels beside each other
+FAR = 0.25  # of the largest value
 
 
 def plot_coupling(coupling: Coupling, course: Course, folder: Path) -> list[Path]:
@@ -33,7 +35,7 @@ def plot_coupling(coupling: Coupling, course: Course, folder: Path) -> list[Path
     """
     paths = []
     for name, figure in _figures(coupling, course):
-        paths.append(folder / f"coupling-{name}.png")
+        paths.append(folder / f"coupling-{re.sub(r'[^a-z0-9]+', '-', name)}.png")
         figure.savefig(paths[-1], dpi=120)
     return paths
 
@@ -52,9 +54,14 @@ def _figures(coupling: Coupling, course: Course) -> Iterator[tuple[str, Figure]]
 
 
 def heat_maps(tables: Mapping[str, Table]) -> Figure:
-    """A panel per table, all on one scale of colours centred at 0; lines part the subspaces of different tasks."""
+    """A panel per table, all on one scale of colours; lines part the subspaces of different tasks.
+
+    The scale is centred at 0, but for values that all lie far from it.
+    """
     values = {name: _numbers(table) for name, table in tables.items()}
     largest = max(float(np.abs(matrix).max()) for matrix in values.values()) or 1.0
+    least = min(float(matrix.min()) for matrix in values.values())
+    colours, low = ("viridis", least) if least > FAR * largest else ("RdBu_r", -largest)
     rows, columns = next(iter(values.values())).shape
     small = max(rows, columns) <= ANNOTATED
     cell = 0.42 if small else 0.2
@@ -62,7 +69,7 @@ def heat_maps(tables: Mapping[str, Table]) -> Figure:
     figure, panels = _grid(len(tables), size=panel)
     image = None
     for axes, (name, table) in zip(panels, tables.items(), strict=True):
-        image = axes.imshow(values[name], cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
+        image = axes.imshow(values[name], cmap=colours, vmin=low, vmax=largest, aspect="auto")
         axes.set_title(name, fontsize=10)
         _name_axis(axes.set_xticks, table.columns, rotation=90)
         _name_axis(axes.set_yticks, table.rows, rotation=0)

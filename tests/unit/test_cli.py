@@ -70,7 +70,7 @@ OPTIONS = {
         "overrides": ["--set"],
     },
     "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"], "device": ["--device"]},
-    "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"]},
+    "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"], "text": ["--text"]},
     "prune": {
         "run": [],
         "threshold": ["--threshold"],
@@ -309,6 +309,31 @@ def test_what_cannot_be_drawn_or_written_is_refused(seqmtl, tiny_run, sluice_run
         ((sluice_run, "--json", tmp_path / "file" / "alpha.json"), "cannot be written"),
     ]:
         code, shown, message = seqmtl("inspect", *arguments)
+        assert (code, shown) == (2, "")
+        assert complaint in message
+
+
+def test_inspect_shows_at_which_words_a_meta_lstm_changes(seqmtl, sluice_run, tmp_path):
+    sets = ["sharing={kind: meta_lstm, width: 8, meta_size: 3, vector_size: 2}", "training.max_steps=1"]
+    options = [part for key in sets for part in ("--set", key)]
+    run = tmp_path / "run"
+    assert seqmtl("train", sluice_run / "recipe.yaml", "--out", run, *options)[0] == 0
+    text = "Ann slept. The old dog saw the dog"
+    path, pictures = tmp_path / "words.json", tmp_path / "pictures"
+    code, shown, errors = seqmtl("inspect", run, pictures, "--plot", "--json", path, "--text", text)
+    assert (code, errors) == (0, "")
+    for part in ("sentence 1", "1 Ann", "3 .", "6 dog", "upos", "ner"):
+        assert part in shown
+    tables = json.loads(path.read_text())["tables"]
+    assert [len(table["rows"]) for table in tables.values()] == [3, 6]
+    assert all(value > 0 for table in tables.values() for row in table["values"] for value in row)
+    names = {f"coupling-sentence-{number}-generated-weights.png" for number in (1, 2)}
+    assert {picture.name for picture in pictures.iterdir()} == names
+    for folder, words, complaint in [
+        (run, "  ", "there is no word in it"),
+        (sluice_run, text, "sharing of kind 'sluice' does the same at all words"),
+    ]:
+        code, shown, message = seqmtl("inspect", folder, "--text", words)
         assert (code, shown) == (2, "")
         assert complaint in message
 
