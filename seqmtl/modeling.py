@@ -218,6 +218,7 @@ class SeqMTLModel(PreTrainedModel):
         The blocks of towers count among the trainable layers, as the top ones.
 
         Raises:
+            ConfigError: when the sharing scheme excludes gradient checkpointing.
             EncoderError: when there are fewer trainable layers than towers have, or more than the encoder has.
         """
         assert isinstance(self.encoder, TransformerEncoder)
@@ -230,6 +231,11 @@ class SeqMTLModel(PreTrainedModel):
                 )
             freeze_below(self.encoder.model, trainable_layers=encoder.trainable_layers)
         if encoder.gradient_checkpointing:
+            if not self.sharing.recomputable:
+                raise ConfigError(
+                    f"encoder.gradient_checkpointing: sharing of kind {self.config.sharing_spec.kind!r} cannot run its "
+                    "blocks again in the backward pass; set it to false"
+                )
             self.activation_checkpointing_enable()  # the blocks of towers, too
 
     def forward(self, inputs: Inputs, targets: Mapping[str, Targets]) -> Losses:

@@ -77,9 +77,11 @@ class Sharing(nn.Module, ABC):
 
     Attributes:
         out_features: H, the same for every task.
+        recomputable: whether its blocks may be run again in the backward pass, as gradient checkpointing does.
     """
 
     out_features: int
+    recomputable = True
 
     @abstractmethod
     def forward(self, states: States, request: Request) -> SharingOutput:

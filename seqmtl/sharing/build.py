@@ -9,6 +9,7 @@ from torch import nn
 
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.layers.conditioning import Concatenation, FiLM, Gate
+from seqmtl.layers.low_rank import ScaledLowRank, ScaleNetwork
 from seqmtl.layers.meta_lstm import BasicCell, MetaCell
 from seqmtl.layers.mixing import Alpha, Beta, ChannelAlpha
 from seqmtl.sharing import cross_stitch, sluice
@@ -22,6 +23,7 @@ from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.jmt import JointManyTask, LabelEmbedding, stacked_sizes
+from seqmtl.sharing.meta_lora import MetaLoRA
 from seqmtl.sharing.meta_lstm import MetaLayer, MetaLSTM
 from seqmtl.sharing.pruning import all_reads, kept_entries
 from seqmtl.sharing.shared_private import Separation, SharedPrivate
@@ -30,6 +32,7 @@ from seqmtl.sharing.soft import Soft
 from seqmtl.sharing.towers.base import Tower
 from seqmtl.sharing.towers.bilstm import BiLSTMTower
 from seqmtl.sharing.towers.build import Ground
+from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.sharing import (
     BranchingSpec,
     ConditioningSpec,
@@ -38,6 +41,7 @@ from seqmtl.specs.sharing import (
     HierarchicalSpec,
     IndependentSpec,
     JMTSpec,
+    MetaLoRASpec,
     MetaLSTMSpec,
     SharedPrivateSpec,
     SharingSpec,
@@ -81,6 +85,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
             return build_shared_private(spec, ground=ground, tasks=tasks)
         case MetaLSTMSpec():
             return build_meta_lstm(spec, in_features=ground.in_features, tasks=tasks)
+        case MetaLoRASpec():
+            return build_meta_lora(spec, ground=ground, tasks=tasks)
         case _:
             assert_never(spec)
 
@@ -229,6 +235,18 @@ def build_meta_lstm(spec: MetaLSTMSpec, *, in_features: int, tasks: Sequence[str
         }
         layers.append(MetaLayer(meta, basic, z_offset=offset))
     return MetaLSTM(layers, out_features=spec.width, dropout=spec.dropout)
+
+
+def build_meta_lora(spec: MetaLoRASpec, *, ground: Ground, tasks: Sequence[str]) -> MetaLoRA:
+    """The top blocks, what scales updates in them, and the tasks' updates."""
+    tower = ground.tower(spec.tower)
+    assert isinstance(tower, TransformerTower)
+    maps = [tower.output_map(number) for number in range(tower.depth)]
+    return MetaLoRA(
+        tower,
+        [ScaleNetwork(tower.out_features, hidden=spec.meta_size, rank=spec.rank) for _ in maps],
+        {task: [ScaledLowRank(one.in_features, one.out_features, rank=spec.rank) for one in maps] for task in tasks},
+    )
 
 
 def build_jmt(spec: JMTSpec, *, ground: Ground, tasks: Sequence[str]) -> JointManyTask:

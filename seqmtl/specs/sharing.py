@@ -156,6 +156,15 @@ class MetaLSTMSpec(Spec):
     dropout: Probability = 0.33
 
 
+class MetaLoRASpec(Spec):
+    """Top blocks of the encoder with updates of the tasks that a shared network scales at each piece (ours)."""
+
+    kind: Literal["meta_lora"]
+    tower: TransformerTowerSpec = TransformerTowerSpec(kind="transformer")
+    rank: int = Field(default=16, ge=1, description="of a task's update of the feed-forward part of a block")
+    meta_size: int = Field(default=64, ge=1, description="hidden units of the network that scales the updates")
+
+
 class AdversarySpec(Spec):
     """A discriminator of tasks, which the shared features must give no chance (Liu et al. 2017)."""
 
@@ -243,7 +252,8 @@ SharingSpec = Annotated[
     | SharedPrivateSpec
     | BranchingSpec
     | ConditioningSpec
-    | MetaLSTMSpec,
+    | MetaLSTMSpec
+    | MetaLoRASpec,
     Field(discriminator="kind"),
 ]
 

@@ -64,6 +64,7 @@ SHARING: dict[str, Json] = {
     "conditioning film": {"kind": "conditioning", "form": "film", "tower": TOWER},
     "meta-lstm": {"kind": "meta_lstm", "layers": 2, "width": 16, "meta_size": 6, "vector_size": 5, "dropout": 0.0},
     "meta-lstm as published": {"kind": "meta_lstm", "width": 16, "meta_size": 6, "project_z": False, "z_offset": True},
+    "meta-lora blocks": {"kind": "meta_lora", "tower": {**BLOCKS, "layers": 2}, "rank": 3, "meta_size": 4},
     "jmt": {"kind": "jmt", "tower": TOWER, "order": ["tested", "upos", "finder"], "label_dim": 4},
     "adversarial": {
         "kind": "shared_private",

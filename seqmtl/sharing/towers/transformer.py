@@ -57,6 +57,12 @@ class TransformerTower(Tower):
         assert isinstance(states, PieceStates)
         return states.pool(hidden if self.norm is None else self.norm(hidden))
 
+    def output_map(self, number: int) -> nn.Linear:
+        """The last map of a block's feed-forward part."""
+        found = self.layers[str(number)].get_submodule(self.family.outputs[1])
+        assert isinstance(found, nn.Linear)
+        return found
+
     def unit_weights(self, number: int) -> list[Tensor]:
         """The output maps of attention and of the feed-forward part, ``[1, D, D]`` and ``[1, D, intermediate]``."""
         block = self.layers[str(number)]
