@@ -97,7 +97,7 @@ def peak_mib(side: Side, inputs: Tensor) -> float:
     held = peak = 0
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
     for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
+        held += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]  # its stub lacks it
         peak = max(peak, held)
     return peak / 2**20
 
