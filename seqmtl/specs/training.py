@@ -45,6 +45,9 @@ class TrainingSpec(Spec):
     start_from: str | None = Field(
         default=None, description="a run; its parameters of the same name and shape are taken over before training"
     )
+    freeze: Literal["meta"] | None = Field(
+        default=None, description="meta: keep the Meta-LSTM as the run to start from has it, for transfer"
+    )
     log_coupling_every: int = Field(
         default=100, ge=1, description="steps between entries of what the tasks share in history.jsonl"
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from seqmtl.data.indexing import Indexer
+from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import read_coupling
 from seqmtl.specs.recipe import RecipeSpec
@@ -17,11 +18,31 @@ class Start:
         """Read what a resolved recipe names.
 
         Raises:
-            ConfigError: when it is not there.
+            ConfigError: when it is not there, or there is none whose parts could be frozen.
         """
         run, file = recipe.training.start_from, alpha_from(recipe.sharing)
+        self.freeze = recipe.training.freeze
+        if self.freeze is not None and run is None:
+            raise ConfigError(
+                f"training.freeze: {self.freeze!r} keeps what another run has learned; name it in training.start_from"
+            )
         self.donor = None if run is None else load_donor(run)
         self.alphas = None if file is None else (file, read_coupling(Path(file)))
+
+    def reading(self, indexer: Indexer) -> Indexer:
+        """``indexer`` with the words and characters of the other run, so that what that has learned keeps its number.
+
+        What only the recipe's own sentences have is unknown then. Pieces are those of the recipe's encoder.
+        """
+        if self.donor is None:
+            return indexer
+        theirs = self.donor.indexer
+        return Indexer(
+            words=theirs.words if indexer.words and theirs.words else indexer.words,
+            pieces=indexer.pieces,
+            characters=theirs.characters if indexer.characters and theirs.characters else indexer.characters,
+            letter_cases=indexer.letter_cases,
+        )
 
     def put_into(self, model: SeqMTLModel, indexer: Indexer) -> WarmStart | None:
         """Let ``model``, which reads with ``indexer``, start there.
@@ -36,7 +57,25 @@ class Start:
         if self.alphas is not None:
             file, coupling = self.alphas
             model.sharing.start_mixing(coupling, source=file)
+        if self.freeze == "meta":
+            assert warm_start is not None  # there is no freezing without another run
+            freeze_meta(model, warm_start)
         return warm_start
+
+
+def freeze_meta(model: SeqMTLModel, warm_start: WarmStart) -> None:
+    """Keep the Meta-LSTM of ``model`` as another run had it.
+
+    Raises:
+        ConfigError: when there is none, or the other run has none of this shape.
+    """
+    model.freeze_meta()
+    taken = {id(model.get_parameter(name)) for name in warm_start.taken}
+    if not all(id(parameter) in taken for parameter in model.sharing.generator()):
+        raise ConfigError(
+            f"training.freeze: {warm_start.run} has no Meta-LSTM of the same sizes to keep; name a run with the same "
+            "sharing and encoder"
+        )
 
 
 def start_at_home(recipe: RecipeSpec, folder: Path) -> RecipeSpec:

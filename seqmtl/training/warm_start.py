@@ -10,6 +10,8 @@ from seqmtl.data.indexing import Indexer
 from seqmtl.encoders.cut import Tap
 from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.layers.bilstm import BiLSTM
+from seqmtl.layers.low_rank import ScaledLowRank, ScaleNetwork
+from seqmtl.layers.meta_lstm import BasicCell, MetaCell
 from seqmtl.layers.mixing import Alpha, ChannelAlpha
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.towers.base import Tower
@@ -127,6 +129,7 @@ def parts_of(model: SeqMTLModel) -> Iterator[Part]:
     parts = [
         *tower_parts(model),
         *alpha_parts(model),
+        *generator_parts(model),
         *(Part(f"heads.{task}", (f"heads.{task}", labels[task])) for task in model.heads),
         *(
             Part(f"encoder.{path}", (f"encoder.{path}", None))
@@ -172,6 +175,14 @@ def alpha_parts(model: SeqMTLModel) -> Iterator[Part]:
             layer = places[int(number)] if places else number
             form = module.normalisation if isinstance(module, Alpha) else "none"
             yield Part(f"sharing.{path}", (f"sharing.{home}", (layer, tuple(model.tasks), form)))
+
+
+def generator_parts(model: SeqMTLModel) -> Iterator[Part]:
+    """What generates weights, the same for all tasks, and of each task what it generates them from."""
+    places = layer_places(model)
+    for path, module in model.sharing.named_modules():
+        if isinstance(module, MetaCell | BasicCell | ScaleNetwork | ScaledLowRank):
+            yield Part(f"sharing.{path}", (f"sharing.{path}", tuple(places)))
 
 
 def layer_places(model: SeqMTLModel) -> list[str]:

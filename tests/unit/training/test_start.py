@@ -105,3 +105,49 @@ def test_what_does_not_fit_is_refused_before_training(recipe, other, tmp_path, p
     with pytest.raises(ConfigError, match=message):
         train_recipe(changed(recipe, part, **values), tmp_path / "run", folder=tmp_path, console=Console(quiet=True))
     assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+META = {"kind": "meta_lstm", "width": 8, "meta_size": 3, "vector_size": 2}
+
+
+@pytest.fixture
+def teacher(tiny, tmp_path):
+    """A trained Meta-LSTM of one task in ``teacher``; and the recipe of another task that starts from it."""
+    tiny["corpora"]["toy"]["sizes"] = {"train": 40, "dev": 2, "test": 2}
+    tiny["training"]["max_steps"] = 2
+    tiny["sharing"] = META
+    tasks = {name: tiny["tasks"][name] | {"unseen_labels": "allow"} for name in ("upos", "chunk")}
+    first = RecipeSpec.parse(tiny | {"tasks": {"upos": tasks["upos"]}}, source="test")
+    train_recipe(first, tmp_path / "teacher", folder=tmp_path, console=Console(quiet=True))
+    tiny["corpora"]["toy"]["sizes"] = {"train": 12, "dev": 2, "test": 2}  # so fewer words are known
+    tiny["training"] |= {"start_from": "teacher", "freeze": "meta"}
+    return tiny | {"tasks": {"chunk": tasks["chunk"]}}
+
+
+def test_ml5_transfer_trains_a_new_task_under_the_frozen_meta_cell_of_another_run(teacher, tmp_path):
+    recipe = RecipeSpec.parse(teacher, source="test")
+    assert prepare(recipe, folder=tmp_path).warm_start is not None
+    train_recipe(recipe, tmp_path / "student", folder=tmp_path, console=Console(quiet=True))
+    (ours, our_indexer), (theirs, their_indexer) = (load_checkpoint(tmp_path / name) for name in ("student", "teacher"))
+    assert our_indexer.words.vocabulary == their_indexer.words.vocabulary
+    assert our_indexer.characters.vocabulary == their_indexer.characters.vocabulary
+    for one, other in zip(ours.sharing.generator(), theirs.sharing.generator(), strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(
+        ours.encoder.get_parameter("embedding.weight"), theirs.encoder.get_parameter("embedding.weight")
+    )
+    assert list(ours.sharing.layers[0].basic) == ["chunk"]
+
+
+def test_freezing_needs_something_to_keep(teacher, tmp_path):
+    alone = teacher | {"training": teacher["training"] | {"start_from": None}}
+    with pytest.raises(ConfigError, match=r"training\.freeze: 'meta' .* name it in training\.start_from"):
+        prepare(RecipeSpec.parse(alone, source="test"), folder=tmp_path)
+    larger = teacher | {"sharing": META | {"meta_size": 4}}
+    with pytest.raises(ConfigError, match=r"training\.freeze: .*teacher has no Meta-LSTM of the same sizes"):
+        prepare(RecipeSpec.parse(larger, source="test"), folder=tmp_path)
+
+
+def test_a_scheme_without_a_meta_lstm_cannot_freeze_it(recipe, other, tmp_path):
+    with pytest.raises(ConfigError, match="kind 'sluice' has no Meta-LSTM"):
+        prepare(changed(recipe, "training", start_from="other", freeze="meta"), folder=tmp_path)
