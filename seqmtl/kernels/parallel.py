@@ -23,8 +23,10 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     if len(parts) == 1 or threads == 0:
         return [work(part) for part in parts]
 
+    inference = torch.is_inference_mode_enabled()
+
     def detached(part: Part) -> Result:
-        with torch.no_grad():  # each thread has a switch of its own
+        with torch.inference_mode(inference), torch.no_grad():  # each thread has switches of its own
             return work(part)
 
     return list(_pool(os.getpid(), len(parts), threads).map(detached, parts))

@@ -41,6 +41,13 @@ def test_threads_to_come_have_the_number_of_all(threads):
     assert found == [threads]
 
 
+def test_what_was_made_in_inference_mode_can_be_written_to(threads):
+    with torch.inference_mode():
+        values = torch.zeros(2, 3)
+        each(lambda row: row.add_(1.0), list(values))
+    assert values.eq(1.0).all()
+
+
 def test_an_error_comes_through(threads):
     def work(part):
         raise KeyError(part)
