@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqmtl.kernels.meta_lstm import recurrence
-from seqmtl.kernels.meta_lstm.recurrence import Trace, Weights
+from seqmtl.kernels.meta_lstm.recurrence import Gradient, Trace, Weights
 
 
 class Order(NamedTuple):
@@ -66,13 +66,18 @@ def forward(
     read = moved(inputs, order.sources)
     weights = weights_of(parameters, inputs.size(3))
     trace = recurrence.forward(read, weights, z_offset)
+    hand_out(trace, order, hidden, vectors)
+    return read, weights, trace
+
+
+def hand_out(trace: Trace, order: Order, hidden: Tensor, vectors: Tensor) -> None:
+    """Put h, ``[K, B, T, H]``, and z, ``[K, B, T, Z]``, where they belong, and 0 where padded."""
     n_hidden, n_z = hidden.size(3), vectors.size(3)
     padded = order.mask.logical_not().unsqueeze(2)
-    hidden.copy_(moved(trace.states.narrow(1, 1, read.size(1)).narrow(3, 0, n_hidden), order.places))
+    hidden.copy_(moved(trace.states.narrow(1, 1, hidden.size(2)).narrow(3, 0, n_hidden), order.places))
     hidden.masked_fill_(padded, 0.0)
     vectors.copy_(moved(trace.factors.select(1, 0).narrow(3, n_z, n_z), order.places))
     vectors.masked_fill_(padded, 0.0)
-    return read, weights, trace
 
 
 def backward(
@@ -82,10 +87,19 @@ def backward(
 
     ``read``, ``weights`` and ``trace`` are what ``forward`` returned.
     """
-    given = moved(grad.masked_fill(order.mask.logical_not().unsqueeze(2), 0.0), order.sources)
-    found = recurrence.backward(read, weights, trace, given)
+    found = recurrence.backward(read, weights, trace, taken_in(grad, order))
+    spread(found, order, inputs, into)
+
+
+def taken_in(grad: Tensor, order: Order) -> Tensor:
+    """The gradient of h, ``[K, B, T, H]``, in the order of reading, ``[K, T, B, H]``; padding has none."""
+    return moved(grad.masked_fill(order.mask.logical_not().unsqueeze(2), 0.0), order.sources)
+
+
+def spread(found: Gradient, order: Order, inputs: Tensor, into: Parameters) -> None:
+    """From the gradients of ``Weights`` to those of ``inputs``, ``[I, B, T, D]``, and of the parameters, ``into``."""
     inputs.copy_(moved(found.read, order.places))
-    n_hidden, n_meta_gates, n_z = grad.size(3), found.bias.size(0), into.left.size(3)
+    n_hidden, n_meta_gates, n_z = into.left.size(2), found.bias.size(0), into.left.size(3)
     n_meta = n_meta_gates // 4
     to_meta, to_right = found.of_state.split([n_meta_gates, 4 * n_z], dim=2)  # [K, H + M, .]
     into.gates.copy_(torch.cat([found.of_x, to_meta.sum(0).roll(n_meta, 0).mT], dim=1))

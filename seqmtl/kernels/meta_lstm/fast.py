@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.meta_lstm import direction
-from seqmtl.kernels.meta_lstm.direction import Order, Parameters
+from seqmtl.kernels.meta_lstm import direction, layer
+from seqmtl.kernels.meta_lstm.direction import Parameters
 from seqmtl.kernels.meta_lstm.recurrence import Trace, Weights
 from seqmtl.kernels.meta_lstm.weights import BasicWeights, MetaStates, MetaWeights
 from seqmtl.kernels.parallel import each
-from seqmtl.kernels.reversal import reversal
 from seqmtl.kernels.scripting import scripted
 
 
@@ -35,7 +34,7 @@ class _MetaLSTM(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, mask: Tensor, z_offset: float, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        parameters, orders = _by_direction(weights), _orders(mask)
+        parameters, orders = layer.by_direction(weights), layer.orders(mask)
         n_tasks, _, n_hidden, n_z = parameters[0].left.shape
         hidden = inputs.new_empty(n_tasks, *mask.shape, len(parameters), n_hidden)
         vectors = inputs.new_empty(n_tasks, len(parameters), *mask.shape, n_z)
@@ -54,18 +53,12 @@ class _MetaLSTM(torch.autograd.Function):
         mask, *rest = ctx.saved_tensors
         weights, saved = rest[: len(Parameters._fields)], rest[len(Parameters._fields) :]
         n_directions = weights[3].shape[1]
-        # One for each direction also of what they share.
-        grads = [
-            None
-            if part is None
-            else torch.empty_like(part if number > 2 else part.expand(n_directions, *part.shape[1:]))
-            for number, part in enumerate(weights)
-        ]
+        grads = layer.room_for_gradients(weights, n_directions)
         to_inputs = mask.new_empty(n_directions, *ctx.shape, dtype=grad_outputs[0].dtype)
         given = grad_outputs[0].unflatten(3, (n_directions, -1)).unbind(3)
         width = len(saved) // n_directions
         saved = [saved[start : start + width] for start in range(0, len(saved), width)]
-        work = list(zip(_orders(mask), saved, given, to_inputs, _by_direction(grads), strict=False))
+        work = list(zip(layer.orders(mask), saved, given, to_inputs, layer.by_direction(grads), strict=False))
         run, n_weights = _scripts()[1], len(Weights._fields)
 
         def back(one: Any) -> None:
@@ -73,42 +66,9 @@ class _MetaLSTM(torch.autograd.Function):
             run(read, order, Weights(*parts[:n_weights]), Trace(*parts[n_weights:]), grad, inputs, into)
 
         each(back, work)
-        shared = (
-            None if grad is None else grad.sum(0, keepdim=True) if len(part) < n_directions else grad
-            for grad, part in zip(grads[:3], weights[:3], strict=True)
-        )
-        return to_inputs.sum(0), None, None, *shared, *grads[3:]
+        return to_inputs.sum(0), None, None, *layer.gathered(grads, weights)
 
 
 @cache
 def _scripts() -> tuple[Any, Any]:
     return scripted(direction.forward), scripted(direction.backward)
-
-
-def _by_direction(weights: "tuple[Tensor | None, ...] | list[Tensor | None]") -> list[Parameters]:
-    """Those of a layer, meta cell first, direction by direction."""
-    *meta, left, right, bias = weights
-    assert left is not None
-    assert right is not None
-    assert bias is not None
-    return [
-        Parameters(
-            *(None if part is None else part[min(number, len(part) - 1)] for part in meta),  # type: ignore[arg-type]
-            left=left[:, number],
-            right=right[:, number],
-            generated_bias=bias[:, number],
-        )
-        for number in range(left.shape[1])
-    ]
-
-
-def _orders(mask: Tensor) -> tuple[Order, Order]:
-    """From left to right, and each sentence reversed within its own length."""
-    batch, words = mask.shape
-    sentences = torch.arange(batch, device=mask.device)[:, None]
-    positions = torch.arange(words, device=mask.device).expand_as(mask)
-    orders = [
-        Order(mask, (sentences * words + read).T.flatten(), (read * batch + sentences).flatten())
-        for read in (positions, reversal(mask))
-    ]
-    return orders[0], orders[1]

@@ -142,9 +142,27 @@ def backward(read: Tensor, weights: Weights, trace: Trace, grad: Tensor) -> Grad
         )
         for task in range(n_tasks):
             to_state[task].copy_(product(pre[task], back[task]))
+    return weight_gradients(read, weights, trace, to_below, to_gates, to_vectors)
+
+
+def weight_gradients(
+    read: Tensor, weights: Weights, trace: Trace, to_below: Tensor, to_gates: Tensor, to_vectors: Tensor
+) -> Gradient:
+    """What is left to do for all words at once, after the loop.
+
+    Args:
+        read: what was read, ``[I, T, B, D]``.
+        weights: of this direction.
+        trace: of its run.
+        to_below: the gradient of the meta cell's gates before their functions, and of Q v, ``[K, T, B, 4M + 4Z]``.
+        to_gates: of the basic cell's gates before their functions, ``[K, 4, T, B, H]``.
+        to_vectors: of z, ``[K, T, B, Z]``.
+    """
+    words, n_hidden = read.size(1), trace.gates.size(4)
+    n_meta = trace.states.size(3) - n_hidden
     before, flat = trace.states.narrow(1, 0, words).flatten(1, 2), to_below.flatten(1, 2)  # [K, T * B, .]
     to_projection: Optional[Tensor] = None  # noqa: UP045
-    if projection is not None:
+    if weights.projection is not None:
         after = trace.states.narrow(1, 1, words).narrow(3, n_hidden, n_meta).flatten(1, 2)
         to_projection = torch.bmm(after.mT, to_vectors.flatten(1, 2))
     to_read, to_of_x, to_bias, to_right_of_x = projected_gradient(read, weights, to_below)
@@ -153,7 +171,7 @@ def backward(read: Tensor, weights: Weights, trace: Trace, grad: Tensor) -> Grad
         to_of_x,
         to_bias,
         to_right_of_x,
-        torch.stack([product(before[task].mT, flat[task]) for task in range(n_tasks)]),
+        torch.stack([product(before[task].mT, flat[task]) for task in range(flat.size(0))]),
         to_projection,
         torch.bmm(trace.factors.flatten(2, 3).flatten(0, 1).mT, to_gates.flatten(2, 3).flatten(0, 1)),
     )
