@@ -139,7 +139,7 @@ def inspect(
     output: Annotated[Path | None, typer.Option("--json", help="Write the numbers of what they share here.")] = None,
     text: Annotated[
         str | None,
-        typer.Option(help="Show instead what a Meta-LSTM does at each word of this: how large its weights are."),
+        typer.Option(help="Show instead how large the weights are that are generated at each word of this."),
     ] = None,
 ) -> None:
     """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels, what the tasks share."""

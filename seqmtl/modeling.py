@@ -148,7 +148,7 @@ class SeqMTLModel(PreTrainedModel):
         """A new model with one task more, in which all that this one has starts as it is here.
 
         Args:
-            task: with a name of its own, and its label inventory.
+            task: with a name of its own, and its label inventory; class weights of its head are for training to set.
             freeze: ``meta`` keeps a Meta-LSTM as it is, so that training finds only what it is to generate for the new
                 task (transfer, Chen et al. 2018); None trains everything.
 
@@ -156,6 +156,8 @@ class SeqMTLModel(PreTrainedModel):
             ConfigError: when a task has this name, the sharing scheme would need to know where the new one belongs, or
                 there is nothing of the kind to freeze.
         """
+        if freeze not in (None, "meta"):
+            raise ConfigError(f"add_task: freeze got {freeze!r}; allowed: 'meta', None")
         if task.name in self.tasks:
             raise ConfigError(f"add_task: there is a task {task.name!r} already; give the new one another name")
         config = SeqMTLConfig.of(
@@ -175,7 +177,17 @@ class SeqMTLModel(PreTrainedModel):
                     f"{config.sharing_spec.kind!r}; train a model with task {task.name!r} from the start, "
                     "with training.start_from for what can be taken over"
                 )
+        for name, module in grown.sharing.named_modules():
+            if isinstance(module, TransformerTower) and f"sharing.{name}.layers.0" not in dict(self.named_modules()):
+                raise ConfigError(
+                    f"add_task: the blocks of {name} would not start at pretrained ones but at random; train a model "
+                    f"with task {task.name!r} from the start, with training.start_from for what can be taken over"
+                )
         grown.load_state_dict(mine, strict=False)
+        for name, parameter in self.named_parameters():
+            grown.get_parameter(name).requires_grad_(parameter.requires_grad)
+        if self.is_activation_checkpointing:
+            grown.activation_checkpointing_enable()
         if freeze == "meta":
             grown.freeze_meta()
         return grown
@@ -189,7 +201,8 @@ class SeqMTLModel(PreTrainedModel):
         shared = self.sharing.generator()
         if not shared:
             raise ConfigError(
-                f"freeze: sharing of kind {self.config.sharing_spec.kind!r} has no Meta-LSTM; use kind 'meta_lstm'"
+                f"freeze: sharing of kind {self.config.sharing_spec.kind!r} has no Meta-LSTM; "
+                "use kind 'meta_lstm', or 'meta_lora'"
             )
         for parameter in shared:
             parameter.requires_grad_(False)

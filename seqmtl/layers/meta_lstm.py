@@ -7,6 +7,7 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
+from transformers import initialization as init
 
 from seqmtl.kernels.meta_lstm import BasicWeights, MetaWeights
 
@@ -33,14 +34,17 @@ class MetaCell(nn.Module):
     def reset_parameters(self) -> None:
         """As an LSTM: Xavier for what is read, orthogonal for its own state, forget bias 1; Xavier for W_z."""
         n_inputs, size, n_hidden = self.sizes
-        for gate in self.gates.detach().unflatten(1, (4, size)).flatten(0, 1):  # g, i, f, o
+        gates, bias = torch.empty_like(self.gates), torch.zeros_like(self.bias)
+        for gate in gates.unflatten(1, (4, size)).flatten(0, 1):  # g, i, f, o
             nn.init.xavier_uniform_(gate[:, :n_inputs])
             nn.init.orthogonal_(gate[:, n_inputs:-n_hidden])
             nn.init.xavier_uniform_(gate[:, -n_hidden:])
-        nn.init.zeros_(self.bias)
-        nn.init.ones_(self.bias.detach()[:, 2 * size : 3 * size])
-        for direction in () if self.projection is None else self.projection.detach():
-            nn.init.xavier_uniform_(direction)
+        bias[:, 2 * size : 3 * size] = 1.0
+        # Written as a whole, for transformers keeps a loaded parameter only where it sees the parameter itself.
+        init.copy_(self.gates, gates)
+        init.copy_(self.bias, bias)
+        if self.projection is not None:
+            init.copy_(self.projection, _xavier(torch.empty_like(self.projection)))
 
     def weights(self) -> MetaWeights:
         """For the kernel."""
@@ -70,14 +74,12 @@ class BasicCell(nn.Module):
 
     def reset_parameters(self) -> None:
         """Xavier, P enlarged by what z takes away, B 0; where z has a mean, B makes a forget bias of 1."""
-        gain = 1.0 / sqrt(self.vector_square)
-        for left, right in zip(self.left.detach().flatten(0, 1), self.right.detach().flatten(0, 1), strict=True):
-            nn.init.xavier_uniform_(left, gain=gain)
-            nn.init.xavier_uniform_(right)
-        nn.init.zeros_(self.generated_bias)
+        bias = torch.zeros_like(self.generated_bias)
         if self.offset:
-            share = 1.0 / (self.offset * self.generated_bias.shape[-1])
-            nn.init.constant_(self.generated_bias.detach()[:, 2], share)
+            bias[:, 2] = 1.0 / (self.offset * bias.shape[-1])
+        init.copy_(self.left, _xavier(torch.empty_like(self.left), gain=1.0 / sqrt(self.vector_square)))
+        init.copy_(self.right, _xavier(torch.empty_like(self.right)))
+        init.copy_(self.generated_bias, bias)
 
     def norms(self, vectors: Tensor) -> Tensor:
         """How large the weights are that z generates, ``||W(z)||_F`` over gates and directions.
@@ -100,3 +102,10 @@ def stacked(cells: "list[BasicCell]") -> BasicWeights:
         right=torch.stack([cell.right for cell in cells]),
         bias=torch.stack([cell.generated_bias for cell in cells]),
     )
+
+
+def _xavier(matrices: Tensor, *, gain: float = 1.0) -> Tensor:
+    """Each of the matrices ``[..., O, I]`` drawn by itself."""
+    for matrix in matrices.flatten(0, -3):
+        nn.init.xavier_uniform_(matrix, gain=gain)
+    return matrices

@@ -3,7 +3,8 @@
 K tasks, W windows, P pieces, B sentences, T words, D features, I inner features of the feed-forward part, Z rank.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from seqmtl.batch import PieceStates, States
 from seqmtl.layers.low_rank import ScaledLowRank, ScaleNetwork
 from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
 from seqmtl.sharing.towers.transformer import TransformerTower
+
+# What the map of the running block has beside it; each thread that uses a model has a value of its own.
+_beside: ContextVar[Callable[[Tensor], Tensor] | None] = ContextVar("beside", default=None)
 
 
 class MetaLoRA(Sharing):
@@ -37,6 +41,9 @@ class MetaLoRA(Sharing):
         self.networks = nn.ModuleList(networks)
         self.updates = nn.ModuleDict({task: nn.ModuleList(own) for task, own in updates.items()})
         self.out_features = tower.out_features
+        for number in range(tower.depth):
+            # Families differ in how their feed-forward part comes to this map, so that is left to them.
+            tower.output_map(number).register_forward_hook(_with_update)
 
     def forward(self, states: States, request: Request) -> SharingOutput:
         """Run the top blocks for each wanted task."""
@@ -80,16 +87,17 @@ class MetaLoRA(Sharing):
         self, number: int, hidden: Tensor, entered: PieceStates, *, update: ScaledLowRank, scales: Tensor
     ) -> Tensor:
         """One block, ``[W, P, D]`` to itself in shape, with ``update`` beside the output map of its second part."""
-
-        def add(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            return output + update(arguments[0], scales)
-
-        # Families differ in how their feed-forward part comes to this map, so that is left to them.
-        handle = self.tower.output_map(number).register_forward_hook(add)
+        token = _beside.set(lambda inner: update(inner, scales))
         try:
             return self.tower.layer(number, hidden, entered)
         finally:
-            handle.remove()
+            _beside.reset(token)
 
     def _own(self, task: str) -> list[ScaledLowRank]:
         return list(self.updates[task])  # type: ignore[arg-type]  # they are updates
+
+
+def _with_update(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """What a map gives, and what is beside it."""
+    beside = _beside.get()
+    return output if beside is None else output + beside(arguments[0])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seqmtl.data.indexing import Indexer
+from seqmtl.data.indexing import CharacterIndexer, Indexer
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import read_coupling
@@ -40,7 +40,9 @@ class Start:
         return Indexer(
             words=theirs.words if indexer.words and theirs.words else indexer.words,
             pieces=indexer.pieces,
-            characters=theirs.characters if indexer.characters and theirs.characters else indexer.characters,
+            characters=CharacterIndexer(theirs.characters.vocabulary, max_length=indexer.characters.max_length)
+            if indexer.characters and theirs.characters
+            else indexer.characters,
             letter_cases=indexer.letter_cases,
         )
 

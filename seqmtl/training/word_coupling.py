@@ -32,6 +32,6 @@ def word_coupling(model: SeqMTLModel, indexer: Indexer, text: str) -> Coupling:
     if not tables:
         raise ConfigError(
             f"--text: sharing of kind {model.config.sharing_spec.kind!r} does the same at all words; "
-            "leave --text out, or name a run with sharing of kind 'meta_lstm'"
+            "leave --text out, or name a run with sharing of kind 'meta_lstm' or 'meta_lora'"
         )
     return Coupling(tables)

@@ -85,6 +85,35 @@ def test_towers_that_are_mixed_have_no_place_for_it(tiny_model):
         tiny.model.add_task(ner(tiny.rows))
 
 
+@pytest.mark.parametrize("kind", ["independent", "soft"])
+def test_towers_of_blocks_would_not_be_pretrained(tiny_model, kind):
+    blocks = {"kind": kind, "tower": {"kind": "transformer", "layers": 1}}
+    tiny = tiny_model(*OLD, sharing=sharing(blocks), scalar_mix=False)
+    with pytest.raises(ConfigError, match="would not start at pretrained ones but at random"):
+        tiny.model.add_task(ner(tiny.rows))
+
+
+def test_shared_blocks_take_a_task_more(tiny_model):
+    tiny = tiny_model(*OLD, sharing=sharing({"kind": "meta_lora", "rank": 2, "meta_size": 3}), scalar_mix=False)
+    grown = tiny.model.add_task(ner(tiny.rows), freeze="meta")
+    assert not any(p.requires_grad for p in grown.sharing.generator())
+
+
+def test_what_was_frozen_stays_so(tiny_model):
+    tiny = tiny_model(*OLD, sharing=sharing(META), trainable_layers=1)
+    once = tiny.model.add_task(ner(tiny.rows), freeze="meta")
+    twice = once.add_task(ner(tiny.rows, name="ner2"))
+    frozen = {name for name, p in once.named_parameters() if not p.requires_grad}
+    assert any(name.startswith("encoder.") for name in frozen)
+    assert frozen == {name for name, p in twice.named_parameters() if not p.requires_grad}
+
+
+def test_another_thing_to_freeze(tiny_model):
+    tiny = tiny_model(*OLD)
+    with pytest.raises(ConfigError, match="freeze got 'Meta'; allowed: 'meta', None"):
+        tiny.model.add_task(ner(tiny.rows), freeze="Meta")
+
+
 def test_nothing_to_freeze(tiny_model):
     tiny = tiny_model(*OLD)
     with pytest.raises(ConfigError, match="kind 'hard' has no Meta-LSTM"):

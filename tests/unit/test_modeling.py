@@ -491,6 +491,25 @@ def test_trap_3_vectors_of_tasks_and_labels_that_a_checkpoint_lacks_are_drawn_as
     assert state[name].std().item() == pytest.approx(deviation, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        {"kind": "meta_lstm", "width": 8, "meta_size": 3, "vector_size": 2, "z_offset": True},
+        {"kind": "meta_lora", "rank": 2, "meta_size": 3},
+    ],
+    ids=lambda scheme: scheme["kind"],
+)
+def test_trap_3_a_generator_that_lacks_a_part_keeps_the_others(tiny_model: Build, tmp_path: Path, scheme: Json):
+    shaken(tiny_model(*FEW, sharing=sharing_spec(scheme), scalar_mix=False).model).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    for lost in [name for name in weights if name.startswith("sharing.") and "tower" not in name]:
+        kept = {name: value for name, value in weights.items() if name != lost}
+        save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+        state = SeqMTLModel.from_pretrained(tmp_path).state_dict()
+        assert [name for name, value in kept.items() if not torch.equal(state[name], value)] == [], lost
+        assert state[lost].isfinite().all()
+
+
 def test_trap_4_each_tensor_is_saved_under_one_name(saved):
     tiny, folder = saved
     assert set(load_file(folder / "model.safetensors")) == set(tiny.model.state_dict())

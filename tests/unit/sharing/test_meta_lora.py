@@ -1,5 +1,7 @@
 """Updates of the top blocks that a shared network scales (ours)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -50,11 +52,23 @@ def test_the_update_is_in_the_feed_forward_part_of_each_block(tiny):
     torch.testing.assert_close(found[tiny.batch.inputs.word_mask], expected[tiny.batch.inputs.word_mask])
 
 
-def test_tasks_part_and_no_hook_stays(tiny):
-    sharing = moved(tiny.model.eval().sharing)
-    features = tiny.model.features(tiny.batch.inputs, TASKS)
-    assert not torch.isclose(features["upos"], features["chunk"])[tiny.batch.inputs.word_mask].all()
-    assert not any(module._forward_hooks for module in sharing.modules())
+@torch.no_grad()
+def test_tasks_part_also_when_threads_run_them_side_by_side(tiny):
+    moved(tiny.model.eval().sharing)
+    alone = {task: tiny.model.features(tiny.batch.inputs, [task])[task] for task in TASKS}
+    assert not torch.isclose(alone["upos"], alone["chunk"])[tiny.batch.inputs.word_mask].all()
+
+    states = tiny.model.encoder(tiny.batch.inputs)
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(TASKS, pool.map(lambda task: repeat(tiny.model.sharing, states, task), TASKS), strict=True))
+    for task in TASKS:
+        for features in found[task]:
+            torch.testing.assert_close(features, alone[task])
+
+
+@torch.no_grad()
+def repeat(sharing, states, task):
+    return [sharing(states, Request((task,))).features[task] for _ in range(20)]
 
 
 def test_serving_is_what_the_features_depend_on(tiny):
