@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from seqmtl.layers.bilstm import BiLSTM, reversal, take
+from seqmtl.kernels.reversal import reversal, take
+from seqmtl.layers.bilstm import BiLSTM
 
 
 class Side(ABC):

@@ -23,8 +23,9 @@ import numpy as np
 from _benchmark import RESULTS, machine, write_section
 from compare_sharing import Run, among, execute, mark, spread, untested
 
-from seqmtl import RecipeSpec, SeqMTLError, load_recipe
+from seqmtl import ConfigError, RecipeSpec, SeqMTLError, load_recipe
 from seqmtl.evaluation import Comparison, paired_bootstrap
+from seqmtl.specs.sharing import MetaLoRASpec, MetaLSTMSpec
 from seqmtl.training.setup import resolved
 
 TEACHER, TRANSFER, SCRATCH = "teacher", "transfer", "scratch"
@@ -49,6 +50,7 @@ def lessons(arguments: argparse.Namespace) -> list[Lesson]:
     planned = []
     for seed in range(1, arguments.seeds + 1):
         joint = loaded(arguments, seed=seed, rows=arguments.train_rows)
+        check(joint, corpus=arguments.corpus)
         few = loaded(arguments, seed=seed, rows=arguments.new_rows, epochs=arguments.new_epochs)
         for task in left_out(joint):
             group = [name for name in (task, joint.tasks[task].predicates) if name is not None]
@@ -67,6 +69,25 @@ def lessons(arguments: argparse.Namespace) -> list[Lesson]:
                 )
             )
     return planned
+
+
+def check(recipe: RecipeSpec, *, corpus: str) -> None:
+    """Make sure that there is something to transfer, and tasks to leave out.
+
+    Raises:
+        ConfigError: when there is not.
+    """
+    if not isinstance(recipe.sharing, MetaLSTMSpec | MetaLoRASpec):
+        raise ConfigError(
+            f"{recipe.name}: sharing of kind {recipe.sharing.kind!r} has no Meta-LSTM to transfer; "
+            "name a recipe with kind 'meta_lstm'"
+        )
+    if len(left_out(recipe)) < 2:
+        raise ConfigError(f"{recipe.name}: has but {', '.join(recipe.tasks)}; name a recipe with several tasks")
+    if corpus not in recipe.corpora:
+        raise ConfigError(
+            f"{recipe.name}: has no corpus {corpus!r} but {', '.join(recipe.corpora)}; name one with --corpus"
+        )
 
 
 def loaded(arguments: argparse.Namespace, *, seed: int, rows: int, epochs: int | None = None) -> RecipeSpec:
@@ -135,7 +156,7 @@ def table(rows: dict[str, Row]) -> list[str]:
 def main() -> None:
     """Train teachers, then the tasks that they were not taught; print the table and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="ewt_bilstm_meta_lstm", help="a file or name (default: %(default)s)")
+    parser.add_argument("--recipe", default="ewt_lstm_meta", help="a file or name (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="how many: 1, 2, ... (default: 3)")
     parser.add_argument("--train-rows", type=int, default=4000, help="of teachers (default: 4000)")
     parser.add_argument("--new-rows", type=int, default=500, help="of the task that was left out (default: 500)")
@@ -147,6 +168,8 @@ def main() -> None:
     parser.add_argument("--dev-only", action="store_true", help="score dev; test is not read")
     parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
     arguments = parser.parse_args()
+    if min(arguments.seeds, arguments.jobs, arguments.new_rows, arguments.new_epochs) < 1 or arguments.train_rows < 0:
+        parser.error("--seeds, --jobs, --new-rows and --new-epochs must be at least 1, --train-rows at least 0")
     split = "dev" if arguments.dev_only else "test"
     planned = lessons(arguments)
     how = {"corpus": arguments.corpus, "split": split, "jobs": arguments.jobs}
@@ -157,7 +180,8 @@ def main() -> None:
     described = machine()
     note = (
         f"{split.capitalize()} scores, mean ± standard deviation of {arguments.seeds} seeds. Teachers: the other tasks "
-        f"on {arguments.train_rows:,} rows; then {arguments.new_rows:,} rows, {arguments.new_epochs} epochs. ↑ ↓: "
+        f"on {arguments.train_rows:,} rows; then {arguments.new_rows:,} rows, {arguments.new_epochs} epochs. With "
+        "the Meta-LSTM a transfer starts at the teacher's words and characters, which it trains. ↑ ↓: "
         "better or worse than scratch, p < 0.05 by a paired bootstrap of the sentences, counts added up over seeds."
     )
     lines = [*table(rows), "", note]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import lru_cache
 from threading import Barrier
 from typing import TypeVar
 
@@ -21,8 +21,8 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """
     threads = torch.get_num_threads() // len(parts)
     if len(parts) == 1 or threads == 0:
-        return [work(part) for part in parts]
-
+        with torch.no_grad():
+            return [work(part) for part in parts]
     inference = torch.is_inference_mode_enabled()
 
     def detached(part: Part) -> Result:
@@ -32,7 +32,7 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     return list(_pool(os.getpid(), len(parts), threads).map(detached, parts))
 
 
-@cache
+@lru_cache(maxsize=1)  # one that is not used any more ends its threads
 def _pool(process: int, workers: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001  # a fork has no threads
     """``workers`` threads, in each of which torch uses ``threads``."""
     pool = ThreadPoolExecutor(workers)

@@ -3,8 +3,8 @@
 B rows, N inputs, O outputs.
 
 For float32 on a CPU, torch multiplies by MKL. On processors that are not Intel's, MKL leaves AVX-512 aside, and oneDNN,
-which torch brings along for its LSTM, is about twice as fast (AMD Zen 5: 240 against 104 GFLOP/s). Everywhere it has
-another merit: what it makes of a row does not depend on how many rows there are.
+which torch brings along for its LSTM, is faster by far. It has another merit: what it makes of a row does not depend on
+how many rows there are.
 """
 
 import torch

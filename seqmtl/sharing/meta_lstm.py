@@ -48,10 +48,11 @@ class MetaLSTM(Sharing):
     each task runs a trajectory of its own. All of them advance in one batched step.
 
     Deviations: the paper prints Q for x alone, which does not fit ``[x; h]``; here it reads both, as in the authors'
-    code. Their code has no ``W_z`` (``project_z: false``). Cells are initialised as LSTMs with P enlarged by what z,
-    which is small and has mean 0, takes away (the paper does not say); ``z_offset`` lets z start near 1 instead, so
-    that each task starts near an ordinary LSTM. Layers can be stacked: those above the first read the task's own
-    states.
+    code. Their code has no ``W_z`` (``project_z: false``). Where the paper says nothing, there is a meta cell for each
+    direction or one for both, dropout is variational, and cells are initialised as LSTMs, with P enlarged by what z,
+    which is small and has mean 0, takes away. ``z_offset`` (ours) lets z start near 1 instead, so that each task starts
+    near an ordinary LSTM, with B making its forget bias of 1. Layers can be stacked: those above the first read the
+    task's own states.
     """
 
     def __init__(self, layers: Sequence[MetaLayer], *, out_features: int, dropout: float) -> None:

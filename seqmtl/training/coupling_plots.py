@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # without pyplot: no display is needed, and the user's backend stays
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from seqmtl.sharing.base import Coupling, Table
@@ -20,6 +21,7 @@ ANNOTATED = 12  # rows and columns, at most, of a table whose values are written
 TICKS = 40  # names along an axis, at most
 ACROSS = 3  # panels beside each other
 FAR = 0.25  # of the largest value
+DARK = 0.5  # a colour of less luminance needs white letters
 
 
 def plot_coupling(coupling: Coupling, course: Course, folder: Path) -> list[Path]:
@@ -78,7 +80,7 @@ def heat_maps(tables: Mapping[str, Table]) -> Figure:
         for place in _borders(table.columns):
             axes.axvline(place, color="black", linewidth=0.8)
         if small:
-            _annotate(axes, values[name], largest=largest)
+            _annotate(axes, values[name], image)
     if kind_of_table(next(iter(tables))) == ALPHA:
         figure.supylabel("target: reads", fontsize=9)
         figure.supxlabel("source: is read", fontsize=9)
@@ -155,9 +157,10 @@ def _grid(panels: int, *, size: tuple[float, float]) -> tuple[Figure, list[Axes]
     return figure, list(grid[:panels])
 
 
-def _annotate(axes: Axes, values: np.ndarray, *, largest: float) -> None:
+def _annotate(axes: Axes, values: np.ndarray, image: AxesImage) -> None:
     for (row, column), value in np.ndenumerate(values):
-        color = "white" if abs(value) > 0.6 * largest else "black"
+        red, green, blue, _ = image.cmap(image.norm(value))
+        color = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < DARK else "black"
         axes.text(column, row, _shown(value), ha="center", va="center", fontsize=7, color=color)
 
 

@@ -97,9 +97,10 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
     check_labels(tasks, dev, split="dev")
     check_labels(tasks, test, split="test")
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
-    indexer = start.reading(
-        new_indexer(recipe.encoder, backbone=backbone, sentences=sentences, more_words=words_of_vectors(recipe.encoder))
+    own = new_indexer(
+        recipe.encoder, backbone=backbone, sentences=sentences, more_words=words_of_vectors(recipe.encoder)
     )
+    indexer = start.reading(own, sentences)
     model = SeqMTLModel.from_encoder(
         recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=inventory_sizes(indexer)
     )

@@ -1,14 +1,18 @@
 """What a recipe starts from beside its pretrained encoder: another run, and the alphas of another run."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seqmtl.data.indexing import CharacterIndexer, Indexer
+from seqmtl.data.vocabulary import Vocabulary
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import read_coupling
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.sharing import CrossStitchSpec, SharingSpec, SluiceSpec
 from seqmtl.training.warm_start import WarmStart, load_donor, take_over
+
+KNOWN = 0.2  # of the words of training sentences, at least
 
 
 class Start:
@@ -29,14 +33,19 @@ class Start:
         self.donor = None if run is None else load_donor(run)
         self.alphas = None if file is None else (file, read_coupling(Path(file)))
 
-    def reading(self, indexer: Indexer) -> Indexer:
+    def reading(self, indexer: Indexer, sentences: Iterable[Sequence[str]]) -> Indexer:
         """``indexer`` with the words and characters of the other run, so that what that has learned keeps its number.
 
-        What only the recipe's own sentences have is unknown then. Pieces are those of the recipe's encoder.
+        What only the recipe's own ``sentences`` have is unknown then. Pieces are those of the recipe's encoder.
+
+        Raises:
+            ConfigError: when the other run knows hardly any of their words.
         """
         if self.donor is None:
             return indexer
         theirs = self.donor.indexer
+        if indexer.words and theirs.words:
+            check_known(theirs.words.vocabulary, sentences, run=self.donor.run)
         return Indexer(
             words=theirs.words if indexer.words and theirs.words else indexer.words,
             pieces=indexer.pieces,
@@ -63,6 +72,21 @@ class Start:
             assert warm_start is not None  # there is no freezing without another run
             freeze_meta(model, warm_start)
         return warm_start
+
+
+def check_known(vocabulary: Vocabulary, sentences: Iterable[Sequence[str]], *, run: str) -> None:
+    """Make sure that some of the words are known.
+
+    Raises:
+        ConfigError: when fewer than ``KNOWN`` are.
+    """
+    words = [word for sentence in sentences for word in sentence]
+    known = sum(word in vocabulary.ids or word.lower() in vocabulary.ids for word in words)
+    if known < KNOWN * len(words):
+        raise ConfigError(
+            f"training.start_from: {run} knows {known:,} of the {len(words):,} words of this recipe's training "
+            "sentences; name a run on the same language, with words written in the same way"
+        )
 
 
 def freeze_meta(model: SeqMTLModel, warm_start: WarmStart) -> None:

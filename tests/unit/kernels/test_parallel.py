@@ -22,13 +22,12 @@ def test_results_in_order_without_gradient_and_threads_shared(threads):
     def work(part):
         return part, (weight * part).requires_grad, torch.get_num_threads(), threading.get_ident()
 
-    with torch.no_grad():
-        for _ in range(3):
-            found = each(work, [3, 1])
-            assert [one[0] for one in found] == [3, 1]
-            assert not any(one[1] for one in found)
-            assert [one[2] for one in found] == [max(1, threads // 2)] * 2
-            assert (threading.get_ident() in {one[3] for one in found}) == (threads == 1)
+    for _ in range(3):
+        found = each(work, [3, 1])
+        assert [one[0] for one in found] == [3, 1]
+        assert not any(one[1] for one in found)
+        assert [one[2] for one in found] == [max(1, threads // 2)] * 2
+        assert (threading.get_ident() in {one[3] for one in found}) == (threads == 1)
     assert torch.get_num_threads() == threads
 
 

@@ -35,7 +35,7 @@ def test_sl8_a_copy_of_the_main_task_is_still_read_and_random_labels_less(script
     assert mean(ends["copy"]) - mean(ends["random"]) > 0.1
 
 
-def test_sl8_the_share_is_that_of_the_auxiliary_in_what_the_main_task_reads(script):
+def test_the_share_is_that_of_the_auxiliary_in_what_the_main_task_reads(script):
     names = ["main.1", "main.2", "auxiliary.1", "auxiliary.2"]
     first = torch.tensor([[1.0, 1.0, -1.0, 1.0], [2.0, 0.0, 0.0, 2.0], [9.0, 9.0, 0.0, 0.0], [9.0, 9.0, 0.0, 0.0]])
     second = torch.tensor([[3.0, 0.0, 0.5, 0.0], [0.0, -3.0, 0.0, 1.5], [0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 9.0]])
@@ -43,7 +43,7 @@ def test_sl8_the_share_is_that_of_the_auxiliary_in_what_the_main_task_reads(scri
     assert script.auxiliary_shares(Coupling(tables)) == [0.5, 0.25]
 
 
-def test_sl8_random_labels_are_those_of_the_main_task_in_another_order(script):
+def test_random_labels_are_those_of_the_main_task_in_another_order(script):
     copied, drawn = (script.make_corpus(labels, seed=1, rows=30).splits for labels in ("copy", "random"))
     assert copied["train"]["auxiliary"] == copied["train"]["main"] == drawn["train"]["main"]
     ours, theirs = ([tag for tags in drawn["train"][task] for tag in tags] for task in ("main", "auxiliary"))
@@ -52,7 +52,7 @@ def test_sl8_random_labels_are_those_of_the_main_task_in_another_order(script):
     assert "auxiliary" not in drawn["dev"].column_names
 
 
-def test_sl8_p_is_the_part_of_all_changes_of_signs_that_is_as_extreme(script):
+def test_p_is_the_part_of_all_changes_of_signs_that_is_as_extreme(script):
     assert script.p_value([1.0, 2.0, 3.0]) == 2 / 8
     assert script.p_value([1.0, 2.0, -3.0]) == 1.0
     assert script.p_value([-1.0, 2.0, 3.0]) == 4 / 8  # 4 is reached by (-, +, +), 6 by (+, +, +), and their mirrors

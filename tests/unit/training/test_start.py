@@ -151,3 +151,17 @@ def test_freezing_needs_something_to_keep(teacher, tmp_path):
 def test_a_scheme_without_a_meta_lstm_cannot_freeze_it(recipe, other, tmp_path):
     with pytest.raises(ConfigError, match="kind 'sluice' has no Meta-LSTM"):
         prepare(changed(recipe, "training", start_from="other", freeze="meta"), folder=tmp_path)
+
+
+def test_a_run_on_another_language_is_refused(teacher, tmp_path, write_corpus):
+    prepare(RecipeSpec.parse(teacher, source="test"), folder=tmp_path)
+    rows = [{"id": str(n), "tokens": ["żaba", "kumka"], "chunk_tags": ["B-NP", "B-VP"]} for n in range(3)]
+    other = teacher | {"corpora": {"polish": write_corpus("polish", train=rows, dev=rows)}}
+    with pytest.raises(ConfigError, match="teacher knows 0 of the 6 words of this recipe's training sentences"):
+        prepare(RecipeSpec.parse(other, source="test"), folder=tmp_path)
+
+
+def test_spelling_is_cut_as_the_recipe_says(teacher, tmp_path):
+    teacher["encoder"]["characters"]["max_length"] = 4
+    indexer = prepare(RecipeSpec.parse(teacher, source="test"), folder=tmp_path).indexer
+    assert indexer.characters.max_length == 4
