@@ -11,7 +11,8 @@ is, METHODS.md section 3, with gates in the order g, i, f, o::
 Each task runs this by itself, with its own P, Q and B; W_m, b_m and W_z are those of all tasks.
 
 Three forms have the same signature, ``meta_lstm(inputs, mask, meta, basic, *, z_offset=0.0)``: ``reference`` is the
-plain one, ``fast`` what a CPU runs.
+plain one, ``fast`` is what a CPU runs, and ``triton`` what a GPU runs, where Triton comes with torch. ``dispatch``
+chooses; the environment variable ``SEQMTL_META_LSTM`` overrules it by the name of a form.
 
 - ``inputs``: x, the same for all tasks, ``[1, B, T, D]``, or one for each, ``[K, B, T, D]``.
 - ``mask``: True at real words, right-padded, ``[B, T]``.
@@ -21,7 +22,7 @@ plain one, ``fast`` what a CPU runs.
 A padded word is never read, and gets 0. What stands at it may be anything finite.
 """
 
-from seqmtl.kernels.meta_lstm.fast import meta_lstm
+from seqmtl.kernels.meta_lstm.dispatch import meta_lstm
 from seqmtl.kernels.meta_lstm.weights import BasicWeights, MetaStates, MetaWeights
 
 __all__ = ["BasicWeights", "MetaStates", "MetaWeights", "meta_lstm"]

@@ -13,7 +13,7 @@ from seqmtl.kernels.meta_lstm import BasicWeights, MetaWeights
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's weights, and sentences of 6, 3 and 0 words for it."""
+    """A layer's weights, and sentences for it."""
 
     inputs: Tensor
     mask: Tensor
@@ -41,21 +41,27 @@ def make(
     projected: bool = True,
     z_offset: float = 0.0,
     dtype: torch.dtype = torch.float64,
+    sizes: tuple[int, int, int, int] = (5, 4, 3, 2),
+    lengths: tuple[int, ...] = (6, 3, 0),
 ) -> Layer:
-    """A layer with random weights; D = 5, H = 4, M = 3, Z = 2, or M where z is not projected."""
+    """A layer with random weights; sizes are D, H, M and Z, which is M where z is not projected."""
 
     def random(*shape: int) -> Tensor:
         return (torch.randn(*shape, dtype=dtype) * 0.4).requires_grad_()
 
-    n_z, metas = 2 if projected else 3, 1 if shared_directions else directions
+    d, h, m, z = sizes
+    batch, words = len(lengths), max(lengths)
+    n_z, metas = z if projected else m, 1 if shared_directions else directions
     return Layer(
-        inputs=torch.randn(1 if shared_input else tasks, 3, 6, 5, dtype=dtype, requires_grad=True),
-        mask=torch.arange(6) < torch.tensor([6, 3, 0])[:, None],
-        meta=MetaWeights(random(metas, 12, 12), random(metas, 12), random(metas, 2, 3) if projected else None),
+        inputs=torch.randn(1 if shared_input else tasks, batch, words, d, dtype=dtype, requires_grad=True),
+        mask=torch.arange(words) < torch.tensor(lengths)[:, None],
+        meta=MetaWeights(
+            random(metas, 4 * m, d + m + h), random(metas, 4 * m), random(metas, z, m) if projected else None
+        ),
         basic=BasicWeights(
-            random(tasks, directions, 4, 4, n_z),
-            random(tasks, directions, 4, n_z, 9),
-            random(tasks, directions, 4, 4, n_z),
+            random(tasks, directions, 4, h, n_z),
+            random(tasks, directions, 4, n_z, d + h),
+            random(tasks, directions, 4, h, n_z),
         ),
         z_offset=z_offset,
     )
