@@ -93,8 +93,11 @@ def peak_mib(side: Side, inputs: Tensor) -> float:
         torch.cuda.reset_peak_memory_stats()
         side(inputs)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that everything is allocated by this thread, which is the one that is watched
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         side(inputs)
+    torch.set_num_threads(threads)
     held = peak = 0
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
     for event in sorted(events, key=lambda event: event.start_ns()):
