@@ -177,8 +177,9 @@ class SeqMTLModel(PreTrainedModel):
                     f"{config.sharing_spec.kind!r}; train a model with task {task.name!r} from the start, "
                     "with training.start_from for what can be taken over"
                 )
+        known = dict(self.sharing.named_modules())
         for name, module in grown.sharing.named_modules():
-            if isinstance(module, TransformerTower) and f"sharing.{name}.layers.0" not in dict(self.named_modules()):
+            if isinstance(module, TransformerTower) and name not in known:
                 raise ConfigError(
                     f"add_task: the blocks of {name} would not start at pretrained ones but at random; train a model "
                     f"with task {task.name!r} from the start, with training.start_from for what can be taken over"

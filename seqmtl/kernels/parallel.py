@@ -13,14 +13,15 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def each(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """``work`` on all ``parts``, without gradient, each with its share of torch's threads.
+def each(work: Callable[[Part], Result], parts: Sequence[Part], *, device: torch.device) -> list[Result]:
+    """``work`` on all ``parts``, without gradient; on a CPU side by side, each with its share of torch's threads.
 
     Torch divides one operation among its threads, from which many small ones in a row gain little. It releases the
-    interpreter while it computes, so they gain from threads of Python.
+    interpreter while it computes, so they gain from threads of Python. A GPU runs the parts one after the other: there
+    a thread has a stream of its own, which would not wait for the caller's.
     """
     threads = torch.get_num_threads() // len(parts)
-    if len(parts) == 1 or threads == 0:
+    if len(parts) == 1 or threads == 0 or device.type != "cpu":
         with torch.no_grad():
             return [work(part) for part in parts]
     inference = torch.is_inference_mode_enabled()

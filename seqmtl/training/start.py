@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from seqmtl.data.indexing import CharacterIndexer, Indexer
-from seqmtl.data.vocabulary import Vocabulary
+from seqmtl.batch import UNKNOWN
+from seqmtl.data.indexing import CharacterIndexer, Indexer, WordIndexer
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import read_coupling
@@ -45,7 +45,7 @@ class Start:
             return indexer
         theirs = self.donor.indexer
         if indexer.words and theirs.words:
-            check_known(theirs.words.vocabulary, sentences, run=self.donor.run)
+            check_known(theirs.words, sentences, run=self.donor.run)
         return Indexer(
             words=theirs.words if indexer.words and theirs.words else indexer.words,
             pieces=indexer.pieces,
@@ -74,14 +74,14 @@ class Start:
         return warm_start
 
 
-def check_known(vocabulary: Vocabulary, sentences: Iterable[Sequence[str]], *, run: str) -> None:
+def check_known(indexer: WordIndexer, sentences: Iterable[Sequence[str]], *, run: str) -> None:
     """Make sure that some of the words are known.
 
     Raises:
         ConfigError: when fewer than ``KNOWN`` are.
     """
     words = [word for sentence in sentences for word in sentence]
-    known = sum(word in vocabulary.ids or word.lower() in vocabulary.ids for word in words)
+    known = int((indexer([words]) != UNKNOWN).sum())
     if known < KNOWN * len(words):
         raise ConfigError(
             f"training.start_from: {run} knows {known:,} of the {len(words):,} words of this recipe's training "

@@ -40,7 +40,7 @@ class _MetaLSTM(torch.autograd.Function):
         vectors = inputs.new_empty(n_tasks, len(parameters), *mask.shape, n_z)
         work = list(zip(orders, parameters, hidden.unbind(3), vectors.unbind(1), strict=False))
         run = _scripts()[0]
-        saved = each(lambda one: run(inputs, one[0], one[1], z_offset, one[2], one[3]), work)
+        saved = each(lambda one: run(inputs, one[0], one[1], z_offset, one[2], one[3]), work, device=inputs.device)
         ctx.save_for_backward(mask, *weights, *(part for read, own, trace in saved for part in (read, *own, *trace)))
         ctx.shape = inputs.shape
         ctx.mark_non_differentiable(vectors)
@@ -65,7 +65,7 @@ class _MetaLSTM(torch.autograd.Function):
             order, (read, *parts), grad, inputs, into = one
             run(read, order, Weights(*parts[:n_weights]), Trace(*parts[n_weights:]), grad, inputs, into)
 
-        each(back, work)
+        each(back, work, device=mask.device)
         return to_inputs.sum(0), None, None, *layer.gathered(grads, weights)
 
 

@@ -7,6 +7,8 @@ import torch
 
 from seqmtl.kernels.parallel import each
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(params=[1, 2, 4])
 def threads(request):
@@ -23,7 +25,7 @@ def test_results_in_order_without_gradient_and_threads_shared(threads):
         return part, (weight * part).requires_grad, torch.get_num_threads(), threading.get_ident()
 
     for _ in range(3):
-        found = each(work, [3, 1])
+        found = each(work, [3, 1], device=CPU)
         assert [one[0] for one in found] == [3, 1]
         assert not any(one[1] for one in found)
         assert [one[2] for one in found] == [max(1, threads // 2)] * 2
@@ -32,7 +34,7 @@ def test_results_in_order_without_gradient_and_threads_shared(threads):
 
 
 def test_threads_to_come_have_the_number_of_all(threads):
-    each(lambda part: part, [0, 1])
+    each(lambda part: part, [0, 1], device=CPU)
     found = []
     thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     thread.start()
@@ -43,7 +45,7 @@ def test_threads_to_come_have_the_number_of_all(threads):
 def test_what_was_made_in_inference_mode_can_be_written_to(threads):
     with torch.inference_mode():
         values = torch.zeros(2, 3)
-        each(lambda row: row.add_(1.0), list(values))
+        each(lambda row: row.add_(1.0), list(values), device=CPU)
     assert values.eq(1.0).all()
 
 
@@ -52,4 +54,9 @@ def test_an_error_comes_through(threads):
         raise KeyError(part)
 
     with pytest.raises(KeyError):
-        each(work, [0, 1])
+        each(work, [0, 1], device=CPU)
+
+
+def test_parts_on_a_gpu_stay_in_the_thread_whose_stream_they_wait_for(threads):
+    found = each(lambda _: threading.get_ident(), [0, 1], device=torch.device("cuda"))
+    assert found == [threading.get_ident()] * 2
