@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _experiment import run_script
 from rich.console import Console
 from transformers.utils import logging
 
-from seqmtl import SeqMTLError, evaluate_checkpoint, train_recipe
+from seqmtl import evaluate_checkpoint, train_recipe
 from seqmtl.checkpoints import METRICS, load_recipe_of
 from seqmtl.evaluation.evaluator import count_rows
 from seqmtl.training.history import HISTORY
@@ -57,8 +58,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # words are remembered, and a fork would warn
-    try:
-        main()
-    except SeqMTLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -18,10 +18,8 @@ is tested on the sentences (paired bootstrap, 1,000 samples, two sides): the cou
 the seeds, so that each seed weighs the same and a sentence is drawn with all its seeds; the seeds are taken as given.
 """
 
-import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -33,9 +31,16 @@ from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from _benchmark import RESULTS, machine, write_section
+from _experiment import (
+    check_comparison,
+    comparison_options,
+    machine_of,
+    run_script,
+    threads_of,
+    write_results,
+)
 
-from seqmtl import ConfigError, RecipeSpec, SeqMTLError, TrainingError, load_recipe
+from seqmtl import ConfigError, RecipeSpec, TrainingError, load_recipe
 from seqmtl.checkpoints import METRICS, load_recipe_of, save_recipe
 from seqmtl.evaluation import Comparison, paired_bootstrap
 from seqmtl.specs.corpora import CorpusEntry, CorpusRef, CorpusSpec, ToyCorpus
@@ -211,7 +216,7 @@ def untested(corpus: CorpusEntry) -> CorpusSpec:
 def execute(runs: Sequence[Run], *, corpus: str, split: str, jobs: int) -> None:
     """Do what is not done yet, ``jobs`` runs side by side; the first that fails stops the rest."""
     waiting = [run for run in runs if run.found(split) is None]
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = threads_of(jobs)
     print(f"{len(waiting)} of {len(runs)} runs to do", file=sys.stderr)
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(run.execute, corpus=corpus, split=split, threads=threads): run for run in waiting}
@@ -315,19 +320,10 @@ def note(base: RecipeSpec, *, split: str, rows: int, seeds: int) -> str:
 
 def main() -> None:
     """Do all runs and print the table, then the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = comparison_options(__doc__, out=Path("runs/compare"))
     parser.add_argument("recipes", nargs="+", help="files or names; the first is the base of the single-task models")
-    parser.add_argument("--seeds", type=int, default=3, help="how many: 1, 2, ... (default: 3)")
-    parser.add_argument("--train-rows", type=int, default=4000, help="first n training rows; 0: all (default: 4000)")
-    parser.add_argument("--corpus", default="ewt", help="the recipes' corpus that is cut and scored (default: ewt)")
-    parser.add_argument("--out", type=Path, default=Path("runs/compare"))
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side (default: 1)")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="for all")
-    parser.add_argument("--dev-only", action="store_true", help="score dev; test is not read")
-    parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
     arguments = parser.parse_args()
-    if arguments.seeds < 1 or arguments.jobs < 1 or arguments.train_rows < 0:
-        parser.error("--seeds and --jobs must be at least 1, --train-rows at least 0")
+    check_comparison(parser, arguments)
     rows, split = arguments.train_rows, "dev" if arguments.dev_only else "test"
     runs = plan(
         arguments.recipes,
@@ -341,14 +337,12 @@ def main() -> None:
     base = load_recipe(arguments.recipes[0], overrides=arguments.overrides)[0]
     schemes = collected(runs, split=split)
     compared = against_single(schemes)
-    described = machine() | {"threads": max(1, (os.cpu_count() or 1) // arguments.jobs), "jobs": arguments.jobs}
+    described = machine_of(arguments.jobs)
     lines = [*table(schemes, compared), "", note(base, split=split, rows=rows, seeds=arguments.seeds)]
     print("\n".join(lines), end="\n\n")
     name = f"compare_{base.name}-{rows or 'all'}{'-dev' if arguments.dev_only else ''}"
     if arguments.markdown:
-        command = f"`python {shlex.join(['scripts/compare_sharing.py', *sys.argv[1:]])}`"
-        machine_line = ", ".join(f"{key}: {value}" for key, value in described.items())
-        write_section(RESULTS, name, [command, "", *lines, "", machine_line])
+        write_results(name, lines, described=described)
     record = json.dumps(
         {
             "benchmark": name,
@@ -370,8 +364,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SeqMTLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

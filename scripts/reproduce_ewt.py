@@ -11,16 +11,15 @@ are those of its last training epoch, and of tagging all layers of the test sent
 
 import argparse
 import json
-import shlex
-import sys
 from pathlib import Path
 from statistics import mean, stdev
 
 import torch
-from _benchmark import RESULTS, machine, write_section
+from _benchmark import RESULTS, machine
+from _experiment import run_script, write_results
 from rich.console import Console
 
-from seqmtl import ConfigError, SeqMTLError, evaluate_checkpoint, load_recipe, train_recipe
+from seqmtl import ConfigError, evaluate_checkpoint, load_recipe, train_recipe
 from seqmtl.checkpoints import METRICS, load_recipe_of
 from seqmtl.training.setup import resolved
 
@@ -84,15 +83,9 @@ def main() -> None:
         lines.append(f"| {key} | {mean(values):.2f} | {stdev(values) if len(values) > 1 else 0.0:.2f} |")
     print("\n".join(lines))
     if arguments.markdown:
-        described = ", ".join(f"{key}: {value}" for key, value in machine().items())
-        command = f"`python {shlex.join(['scripts/reproduce_ewt.py', *sys.argv[1:]])}`"
-        write_section(RESULTS, f"reproduce_{name}", [command, "", *lines, "", described])
+        write_results(f"reproduce_{name}", lines, described=machine())
     print(json.dumps({"benchmark": f"reproduce_{name}", "machine": machine(), "runs": runs}))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SeqMTLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

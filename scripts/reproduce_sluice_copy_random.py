@@ -27,7 +27,6 @@ of all changes of signs of the differences, two sides: it cannot be below 2 / 2 
 import argparse
 import json
 import random
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,14 +37,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from _benchmark import RESULTS, machine, write_section
+from _benchmark import RESULTS, machine
+from _experiment import run_script, write_results
 from accelerate import Accelerator
 from datasets import Dataset
 from matplotlib.figure import Figure  # without pyplot: no display is needed
 from rich.console import Console
 from transformers.utils import logging
 
-from seqmtl import Corpus, RecipeSpec, SeqMTLError
+from seqmtl import Corpus, RecipeSpec
 from seqmtl.data.toy import generate
 from seqmtl.sharing.base import Coupling
 from seqmtl.sharing.coupling import ALPHA, layer_tables
@@ -259,10 +259,8 @@ def main() -> None:
     if arguments.markdown:
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(PICTURE, dpi=100)
-        command = f"`python {shlex.join([f'scripts/reproduce_{NAME}.py', *sys.argv[1:]])}`"
         shown = f"![The auxiliary's share by step](images/{PICTURE.name})"
-        machine_line = ", ".join(f"{key}: {value}" for key, value in described.items())
-        write_section(RESULTS, NAME, [command, "", *lines, "", shown, "", machine_line])
+        write_results(NAME, [*lines, "", shown], described=described)
     gaps = {name: paired(columns, name) for name in columns[COPY]}
     tested = {name: {"difference": mean(gap), "p": p_value(gap)} for name, gap in gaps.items()}
     print(json.dumps({"benchmark": NAME, "machine": described, "columns": columns, "copy_minus_random": tested}))
@@ -279,8 +277,4 @@ def note(seeds: int, *, rows: int) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SeqMTLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -13,17 +13,15 @@ folders and worker these runs use, too: what is finished is not done again.
 
 import argparse
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from _benchmark import RESULTS, machine, write_section
+from _experiment import check_comparison, comparison_options, machine_of, run_script, write_results
 from compare_sharing import Run, among, execute, mark, spread, untested
 
-from seqmtl import ConfigError, RecipeSpec, SeqMTLError, load_recipe
+from seqmtl import ConfigError, RecipeSpec, load_recipe
 from seqmtl.evaluation import Comparison, paired_bootstrap
 from seqmtl.specs.sharing import MetaLoRASpec, MetaLSTMSpec
 from seqmtl.training.setup import resolved
@@ -155,21 +153,14 @@ def table(rows: dict[str, Row]) -> list[str]:
 
 def main() -> None:
     """Train teachers, then the tasks that they were not taught; print the table and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = comparison_options(__doc__, out=Path("runs/transfer"))
     parser.add_argument("--recipe", default="ewt_lstm_meta", help="a file or name (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="how many: 1, 2, ... (default: 3)")
-    parser.add_argument("--train-rows", type=int, default=4000, help="of teachers (default: 4000)")
     parser.add_argument("--new-rows", type=int, default=500, help="of the task that was left out (default: 500)")
     parser.add_argument("--new-epochs", type=int, default=30, help="over these (default: 30)")
-    parser.add_argument("--corpus", default="ewt", help="that is cut and scored (default: ewt)")
-    parser.add_argument("--out", type=Path, default=Path("runs/transfer"))
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side (default: 1)")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="for all")
-    parser.add_argument("--dev-only", action="store_true", help="score dev; test is not read")
-    parser.add_argument("--markdown", action="store_true", help=f"write the table into {RESULTS.name} as well")
     arguments = parser.parse_args()
-    if min(arguments.seeds, arguments.jobs, arguments.new_rows, arguments.new_epochs) < 1 or arguments.train_rows < 0:
-        parser.error("--seeds, --jobs, --new-rows and --new-epochs must be at least 1, --train-rows at least 0")
+    check_comparison(parser, arguments)
+    if min(arguments.new_rows, arguments.new_epochs) < 1:
+        parser.error("--new-rows and --new-epochs must be at least 1")
     split = "dev" if arguments.dev_only else "test"
     planned = lessons(arguments)
     how = {"corpus": arguments.corpus, "split": split, "jobs": arguments.jobs}
@@ -177,7 +168,7 @@ def main() -> None:
     execute([run for lesson in planned for run in (lesson.transfer, lesson.scratch)], **how)
     rows = collected(planned, split=split)
     name = f"transfer_meta_lstm-{arguments.new_rows}{'-dev' if arguments.dev_only else ''}"
-    described = machine()
+    described = machine_of(arguments.jobs)
     note = (
         f"{split.capitalize()} scores, mean ± standard deviation of {arguments.seeds} seeds. Teachers: the other tasks "
         f"on {arguments.train_rows:,} rows; then {arguments.new_rows:,} rows, {arguments.new_epochs} epochs. With "
@@ -187,16 +178,10 @@ def main() -> None:
     lines = [*table(rows), "", note]
     print("\n".join(lines), end="\n\n")
     if arguments.markdown:
-        command = f"`python {shlex.join(['scripts/transfer_meta_lstm.py', *sys.argv[1:]])}`"
-        about = ", ".join(f"{key}: {value}" for key, value in described.items())
-        write_section(RESULTS, name, [command, "", *lines, "", about])
+        write_results(name, lines, described=described)
     record = {task: asdict(row) for task, row in rows.items()}
     print(json.dumps({"benchmark": name, "machine": described, "tasks": record}))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SeqMTLError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

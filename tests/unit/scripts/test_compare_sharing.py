@@ -280,9 +280,10 @@ def test_the_script_writes_table_section_and_json(recipes, tmp_path, monkeypatch
     page.parent.mkdir()
     page.write_text("# Results\n\nmine\n")
     more = ["--seeds", "1", "--train-rows", "10", "--corpus", "toy", "--out", str(tmp_path / "out"), "--jobs", "2"]
-    monkeypatch.setattr(sys, "argv", ["compare", *recipes, *more, "--markdown", "--set", "training.max_steps=1"])
-    script = runpy.run_path(str(SCRIPTS / "compare_sharing.py"))
-    script["main"].__globals__["RESULTS"] = page
+    path = SCRIPTS / "compare_sharing.py"
+    monkeypatch.setattr(sys, "argv", [str(path), *recipes, *more, "--markdown", "--set", "training.max_steps=1"])
+    script = runpy.run_path(str(path))
+    monkeypatch.setattr(sys.modules["_experiment"], "RESULTS", page)
     script["main"]()
     shown = capsys.readouterr()
     record = json.loads(shown.out.splitlines()[-1])
