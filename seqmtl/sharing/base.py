@@ -103,7 +103,7 @@ class Sharing(nn.Module, ABC):
         """What was learned; a scheme without learned sharing has nothing to show."""
         return Coupling({})
 
-    def at_words(self, states: States, tasks: Sequence[str]) -> Coupling:  # noqa: ARG002  # a scheme with some reads it
+    def at_words(self, states: States, tasks: Sequence[str]) -> dict[str, Tensor]:  # noqa: ARG002  # a scheme with some reads it
         """What the scheme does at each word of one sentence; most schemes do the same at all words.
 
         Args:
@@ -111,9 +111,9 @@ class Sharing(nn.Module, ABC):
             tasks: which tasks.
 
         Returns:
-            Tables with a row per word and a column per task.
+            Numbers by name, with a row per real word and a column per task, ``[T, K]``.
         """
-        return Coupling({})
+        return {}
 
     def prune(self, threshold: float) -> Pruning | None:  # noqa: ARG002  # schemes with alphas read it
         """Remove the alphas whose magnitude is below ``threshold``; a scheme without alphas gives None.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqmtl.batch import PieceStates, States
 from seqmtl.layers.low_rank import ScaledLowRank, ScaleNetwork
-from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.base import Request, Sharing, SharingOutput
 from seqmtl.sharing.towers.transformer import TransformerTower
 
 # What the map of the running block has beside it; each thread that uses a model has a value of its own.
@@ -59,19 +59,17 @@ class MetaLoRA(Sharing):
         """The networks that say z."""
         return list(self.networks.parameters())
 
-    def at_words(self, states: States, tasks: Sequence[str]) -> Coupling:
-        """How large the update is at each word of a sentence, ``||P diag(z) Q||_F``, a table per block."""
+    def at_words(self, states: States, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """How large the update is at each word of one sentence, ``||P diag(z) Q||_F``, by block."""
         entered = self.tower.enter(states)
         (mask,) = states.mask
-        words = [str(number + 1) for number in range(int(mask.sum()))]
         found: list[list[Tensor]] = [[] for _ in self.networks]
         for task in tasks:
             self._climb(entered, task, norms=found)
-        tables = {}
-        for number, norms in enumerate(found, start=1):
-            by_word = entered.pool(torch.stack(norms, dim=-1))[0, mask]  # [T, K]
-            tables[f"generated weights {number}"] = Table(words, tasks, by_word.detach())
-        return Coupling(tables)
+        return {
+            f"generated weights {number}": entered.pool(torch.stack(norms, dim=-1))[0, mask].detach()  # [T, K]
+            for number, norms in enumerate(found, start=1)
+        }
 
     def _climb(self, entered: PieceStates, task: str, *, norms: "Sequence[list[Tensor]]" = ()) -> Tensor:
         """The state after the last block, ``[W, P, D]``; the sizes of updates ``[W, P]`` are added to ``norms``."""

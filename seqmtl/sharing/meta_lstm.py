@@ -12,7 +12,7 @@ from seqmtl.batch import States
 from seqmtl.kernels.meta_lstm import MetaStates, meta_lstm
 from seqmtl.layers.dropout import VariationalDropout
 from seqmtl.layers.meta_lstm import BasicCell, MetaCell, stacked
-from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.base import Request, Sharing, SharingOutput
 
 
 class MetaLayer(nn.Module):
@@ -78,21 +78,17 @@ class MetaLSTM(Sharing):
         """The meta cells."""
         return [p for layer in self.layers for p in layer.meta.parameters()]  # type: ignore[union-attr]
 
-    def at_words(self, states: States, tasks: Sequence[str]) -> Coupling:
-        """How large the weights are that are generated at each word of a sentence, ``||W(z_t)||_F``, a table per layer.
-
-        ``states`` are those of one sentence.
-        """
-        tables = {}
+    def at_words(self, states: States, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """How large the weights are that are generated at each word of one sentence, ``||W(z_t)||_F``, by layer."""
         (mask,) = states.mask
-        words = [str(number + 1) for number in range(int(mask.sum()))]
+        sizes = {}
         for number, (layer, found) in enumerate(zip(self.layers, self._climb(states, tasks), strict=True), start=1):
             norms = [
                 cell.norms(vectors[:, 0, mask])  # [T]
                 for cell, vectors in zip(layer.cells(tasks), found.meta, strict=True)  # type: ignore[operator]
             ]
-            tables[f"generated weights {number}"] = Table(words, tasks, torch.stack(norms, dim=1).detach())
-        return Coupling(tables)
+            sizes[f"generated weights {number}"] = torch.stack(norms, dim=1).detach()
+        return sizes
 
     def _climb(self, states: States, tasks: Sequence[str]) -> list[MetaStates]:
         """What each layer gives."""

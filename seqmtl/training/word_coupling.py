@@ -1,7 +1,5 @@
 """What a sharing scheme does at each word of a text."""
 
-from dataclasses import replace
-
 import torch
 
 from seqmtl.data.indexing import Indexer
@@ -22,13 +20,13 @@ def word_coupling(model: SeqMTLModel, indexer: Indexer, text: str) -> Coupling:
     sentences = [[text[start:end] for start, end in sentence] for sentence in segment(text)]
     if not sentences:
         raise ConfigError("--text: there is no word in it; give a sentence")
-    tables: dict[str, Table] = {}
+    tasks, tables = tuple(model.tasks), dict[str, Table]()
     for number, words in enumerate(sentences, start=1):
         inputs = indexer([words]).to(model.device)
-        found = model.sharing.at_words(model.encoder(inputs), tuple(model.tasks)).tables
+        found = model.sharing.at_words(model.encoder(inputs), tasks)
         names = [f"{place} {word}" for place, word in enumerate(words, start=1)]  # a word may be there twice
         within = f"sentence {number}, " if len(sentences) > 1 else ""
-        tables |= {f"{within}{name}": replace(table, rows=names) for name, table in found.items()}
+        tables |= {f"{within}{name}": Table(names, tasks, values) for name, values in found.items()}
     if not tables:
         raise ConfigError(
             f"--text: sharing of kind {model.config.sharing_spec.kind!r} does the same at all words; "

@@ -85,10 +85,10 @@ def test_sizes_of_updates_at_words(tiny):
     sharing = moved(tiny.model.eval().sharing)
     row = next(row for row in tiny.rows if len(row["tokens"]) == 9)
     states = tiny.model.encoder(tiny.indexer([row["tokens"]]))
-    tables = sharing.at_words(states, TASKS).tables
+    tables = sharing.at_words(states, TASKS)
     assert list(tables) == ["generated weights 1", "generated weights 2"]
-    assert all(table.values.shape == (9, 2) for table in tables.values())
-    assert all((table.values > 0).all() for table in tables.values())
+    assert all(table.shape == (9, 2) for table in tables.values())
+    assert all((table > 0).all() for table in tables.values())
 
 
 def test_gradient_checkpointing_is_refused(tiny_model):
