@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from _benchmark import Figure, options, report, take_turns
+from _benchmark import Figure, options, report, set_up, take_turns
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -109,7 +109,7 @@ def peak_mib(side: Side, inputs: Tensor) -> float:
 def main() -> int:
     """Time all sides."""
     arguments = options(__doc__).parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     torch.manual_seed(1)
     inputs = torch.randn(B, T, D, device=DEVICE, requires_grad=True)
     sides: dict[str, Side] = {

@@ -10,8 +10,9 @@ layers of 100 units per direction (on the encoder of ``ewt_bilstm_hard``), and t
 inference decodes all tasks, the roles of gold predicates. All schemes take the same batches in turn, in random order.
 
 "ours" is the scheme that a row names first, "theirs" what it is measured against. The ratio theirs / ours is the median
-over turns. Bars, for training steps: cross-stitch and sluice cost at most 1.08 times independent towers, and four
-towers of two blocks at most 1.9 times hard sharing. For inference: a task of a sluice network that is pruned to a
+over turns. "alpha and beta" is a sluice network without the penalty that keeps its subspaces apart: what mixing costs.
+Bars, for training steps: cross-stitch and sluice cost at most 1.08 times independent towers, and four towers of two
+blocks at most 1.9 times hard sharing. For inference: a task of a sluice network that is pruned to a
 diagonal alpha costs at most 1.05 times the same task alone in a model with hard sharing, one tower of the same shape.
 On a machine with a GPU everything runs there.
 """
@@ -24,7 +25,7 @@ from functools import cached_property
 
 import torch
 from _batched_towers import BatchedBiLSTMs, BatchedBlocks, Loop, Side
-from _benchmark import Figure, options, report, take_turns
+from _benchmark import Figure, options, report, set_up, take_turns
 from _learner import Learner, Lesson, lessons
 from torch import Tensor, nn
 
@@ -76,6 +77,7 @@ class Part:
             "independent": IndependentSpec(kind="independent", tower=tower),
             "cross_stitch": CrossStitchSpec(kind="cross_stitch", tower=tower),
             "sluice": SluiceSpec(kind="sluice", tower=tower),
+            "alpha and beta": SluiceSpec(kind="sluice", tower=tower, orthogonality=0.0),
         }
 
 
@@ -90,7 +92,7 @@ def main() -> int:
     parser = options(__doc__)
     parser.add_argument("--towers", action="store_true", help="time batched towers against the loop over them instead")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     figures: dict[str, Figure] = {}
     for part in PARTS:
         bench = Bench(part, arguments)
@@ -171,6 +173,7 @@ def figures_of(what: str, times: dict[str, list[float]], *, mixing_bar: float, t
     pairs = {
         ("independent", "hard"): towers_bar,
         ("cross_stitch", "independent"): mixing_bar,
+        ("alpha and beta", "independent"): mixing_bar,
         ("sluice", "independent"): mixing_bar,
     }
     return {
