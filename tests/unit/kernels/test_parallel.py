@@ -1,10 +1,12 @@
 """Parts of the work side by side."""
 
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
+from seqmtl.kernels import parallel
 from seqmtl.kernels.parallel import each
 
 CPU = torch.device("cpu")
@@ -60,3 +62,18 @@ def test_an_error_comes_through(threads):
 def test_parts_on_a_gpu_stay_in_the_thread_whose_stream_they_wait_for(threads):
     found = each(lambda _: threading.get_ident(), [0, 1], device=torch.device("cuda"))
     assert found == [threading.get_ident()] * 2
+
+
+def test_threads_of_openmp_do_not_keep_turning_beside_the_parts():
+    tasks = Path("/proc/self/task")
+    if parallel._pause() is None or not tasks.exists():
+        pytest.skip("another OpenMP, or a system that does not say which threads there are")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    each(lambda part: part, [0, 1], device=CPU)  # starts the threads of the parts
+    torch.ones(2**20).add_(1.0)  # starts OpenMP's
+    there = len(list(tasks.iterdir()))
+    assert each(lambda _: len(list(tasks.iterdir())), [0, 1], device=CPU) == [there - 1] * 2
+    torch.ones(2**20).add_(1.0)
+    assert len(list(tasks.iterdir())) == there
+    torch.set_num_threads(before)
