@@ -26,12 +26,11 @@ from functools import cached_property
 import torch
 from _batched_towers import BatchedBiLSTMs, BatchedBlocks, Loop, Side
 from _benchmark import Figure, options, report, set_up, take_turns
-from _learner import Learner, Lesson, lessons
+from _learner import Learner, lessons, tagging
 from torch import Tensor, nn
 
-from seqmtl.batch import FrameTargets, PieceStates, States
+from seqmtl.batch import PieceStates, States
 from seqmtl.layers.bilstm import BiLSTM
-from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.sluice import Sluice
 from seqmtl.sharing.towers.base import Tower
@@ -130,7 +129,7 @@ class Bench:
 
     def inference(self) -> dict[str, Figure]:
         """Decoding of all tasks under all schemes."""
-        sides = {name: tagging(learner.model, TASKS) for name, learner in self.learners.items()}
+        sides = {name: settled(tagging(learner.model, TASKS)) for name, learner in self.learners.items()}
         times = take_turns(sides, self.lessons, rounds=self.rounds)
         return figures_of("inference", times, mixing_bar=0.0, towers_bar=0.0)
 
@@ -142,7 +141,7 @@ class Bench:
         assert isinstance(model.sharing, Sluice)
         assert all(mixer.diagonal for mixer in model.sharing.lockstep.mixers)
         single = self.learner((ONE,), schemes["hard"]).model
-        sides = {"pruned": tagging(model, (ONE,)), "single": tagging(single, (ONE,))}
+        sides = {"pruned": settled(tagging(model, (ONE,))), "single": settled(tagging(single, (ONE,)))}
         times = take_turns(sides, self.lessons, rounds=2 * self.rounds)
         name = f"inference of {ONE}: pruned sluice / single task"
         return {name: Figure.of_turns(times["pruned"], times["single"], bar=PRUNED_BAR)}
@@ -180,24 +179,6 @@ def figures_of(what: str, times: dict[str, list[float]], *, mixing_bar: float, t
         f"{what}: {ours} / {theirs}": Figure.of_turns(times[ours], times[theirs], bar=bar)
         for (ours, theirs), bar in pairs.items()
     }
-
-
-def tagging(model: SeqMTLModel, names: tuple[str, ...]) -> Callable[[Lesson], None]:
-    """Inference of some tasks on a batch, decoding included."""
-    model.eval()
-
-    @torch.inference_mode()
-    def tag(lesson: Lesson) -> None:
-        inputs = lesson.batch.inputs
-        features = model.features(inputs, names)
-        for name in names:
-            target = lesson.batch.targets[name]
-            if isinstance(target, FrameTargets):
-                model.decode_roles(name, features[name], inputs.word_mask, predicates=target.predicates)
-            else:
-                model.decode_words(name, features[name], inputs.word_mask)
-
-    return settled(tag)
 
 
 def both_ways(towers: list[Tower], entered: States) -> tuple[Side, Side]:

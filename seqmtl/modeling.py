@@ -24,6 +24,7 @@ from seqmtl.errors import CheckpointError, ConfigError, EncoderError
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
+from seqmtl.layers.on_cpu import faster_on_cpu
 from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.base import Request
 from seqmtl.sharing.build import build_sharing
@@ -83,6 +84,7 @@ class SeqMTLModel(PreTrainedModel):
                 for task in self.tasks.values()
             }
         )
+        faster_on_cpu(self)
         self.post_init()
         self._constructed = True
 
