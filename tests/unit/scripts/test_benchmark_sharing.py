@@ -98,5 +98,5 @@ def test_every_measurement_runs_and_prunes_alpha_to_its_diagonal(load, shared_da
     bench = script["Bench"](script["PARTS"][0], argparse.Namespace(quick=True))
     bench.rounds, bench.lessons = 1, bench.lessons[:1]
     figures = bench.training() | bench.inference() | bench.pruned() | bench.towers()
-    assert len(figures) == 8
+    assert len(figures) == 10
     assert all(figure.ours_ms > 0 and figure.theirs_ms > 0 for figure in figures.values())
