@@ -103,15 +103,21 @@ def predict(
     run: RunFolder,
     texts: Annotated[list[str], typer.Argument(help="Raw texts; none: lines of the standard input.")] = [],  # noqa: B006
     file: Annotated[Path | None, typer.Option(help="Tag this text file instead.")] = None,
-    form: Annotated[Literal["view", "json", "columns"], typer.Option("--format", help="How to show it.")] = "view",
+    form: Annotated[
+        Literal["view", "json", "columns", "html", "brat"], typer.Option("--format", help="How to show it.")
+    ] = "view",
+    out: Annotated[
+        Path | None, typer.Option(help="html: the file; brat: the folder, with a .txt and an .ann file for each text.")
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Tag raw text with every layer of a checkpoint."""
-    from seqmtl.documents import document_view, to_columns, to_json_line
+    from seqmtl.documents import document_view, documents_page, to_brat, to_columns, to_json_line
     from seqmtl.tagger import Tagger
     from seqmtl.training.run import check_device
 
     check_device(device)
+    _check_out(form, out)
 
     if file is not None:
         texts = [_read(file)]
@@ -119,7 +125,10 @@ def predict(
         texts = [line.rstrip("\n") for line in sys.stdin]
     tagger = Tagger.from_pretrained(run, device=device)
     console = Console()
-    for number, document in enumerate(tagger.tag(texts), start=1):
+    documents = tagger.tag(texts)
+    if form == "html":
+        _write(out, documents_page(documents, word_layers=tagger.word_layers))
+    for number, document in enumerate(documents, start=1):
         match form:
             case "view":
                 console.print(document_view(document, word_layers=tagger.word_layers))
@@ -127,6 +136,10 @@ def predict(
                 typer.echo(to_json_line(document))
             case "columns":
                 typer.echo(to_columns(document, document_id=str(number)), nl=False)
+            case "brat":
+                assert out is not None, "checked above"
+                _write(out / f"{number}.txt", document.text)
+                _write(out / f"{number}.ann", to_brat(document))
 
 
 @app.command()
@@ -235,12 +248,34 @@ def _show_errors(console: Console, evaluation: "Evaluation", count: int) -> None
         console.print(sentence_diff(row["tokens"], gold=gold, predicted=predicted))
 
 
-def _check_writable(path: Path) -> None:
+def _check_out(form: str, out: Path | None) -> None:
+    """Refuse, before the work, to write to where the form cannot be written."""
+    from seqmtl.training.folder import make_folder
+
+    if form == "brat":
+        if out is None:
+            raise ConfigError("--format brat: writes two files for each text; name their folder: --out FOLDER")
+        make_folder(out)
+    elif out is not None:
+        if form != "html":
+            raise ConfigError(f"--out {out}: is for --format html and brat; --format {form} is shown: send it on by >")
+        _check_writable(out, option="--out")
+
+
+def _write(out: Path | None, text: str) -> None:
+    """Write to a file, its line ends as they are in the text; None: to the standard output."""
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_bytes(text.encode("utf-8"))
+
+
+def _check_writable(path: Path, *, option: str = "--json") -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()
     except OSError as error:
-        raise ConfigError(f"--json {path}: cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {path}: cannot be written: {error.strerror}") from None
 
 
 def _read(file: Path) -> str:

@@ -52,9 +52,24 @@ True
 >>> print(to_columns(document).splitlines()[6].expandtabs(1))
 1 Anna _ PROPN _ _ _ _ _ TokenRange=0:4|ner=B-PER|srl.1=B-ARG0
 
+For other programs it becomes a web page that stands on its own, standoff annotation of BRAT, and a ``Doc`` of spaCy
+(``to_spacy``, where spaCy is installed):
+
+>>> page = document_page(document, word_layers=["upos"], title="Anna and Ben")
+>>> page.splitlines()[0], "<title>Anna and Ben</title>" in page
+('<!DOCTYPE html>', True)
+>>> for line in to_brat(document).splitlines()[:5]:
+...     print(line.expandtabs(1))
+T1 PER 0 4 Anna
+T2 PER 16 19 Ben
+T3 srl-predicate 12 15 see
+T4 srl-argument 0 4 Anna
+R1 ARG0 Arg1:T3 Arg2:T4
+
 ``sentence_diff`` sets a prediction against the gold standard. Offsets count Unicode code points, as Python does.
 """
 
+from seqmtl.documents.brat import to_brat
 from seqmtl.documents.column_reader import from_columns
 from seqmtl.documents.columns import to_columns
 from seqmtl.documents.diff import sentence_diff
@@ -68,8 +83,10 @@ from seqmtl.documents.document import (
     TypedSpan,
     build_document,
 )
+from seqmtl.documents.html import document_page, documents_page
 from seqmtl.documents.json_lines import from_json, from_json_line, to_json, to_json_line
 from seqmtl.documents.segment import segment
+from seqmtl.documents.spacy_doc import to_spacy
 from seqmtl.documents.terminal import document_view, sentence_view
 from seqmtl.documents.words import Offsets, words
 from seqmtl.labels.frames import Frame
@@ -85,15 +102,19 @@ __all__ = [
     "Token",
     "TypedSpan",
     "build_document",
+    "document_page",
     "document_view",
+    "documents_page",
     "from_columns",
     "from_json",
     "from_json_line",
     "segment",
     "sentence_diff",
     "sentence_view",
+    "to_brat",
     "to_columns",
     "to_json",
     "to_json_line",
+    "to_spacy",
     "words",
 ]

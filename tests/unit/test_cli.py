@@ -69,7 +69,14 @@ OPTIONS = {
         "device": ["--device"],
         "overrides": ["--set"],
     },
-    "predict": {"run": [], "texts": [], "file": ["--file"], "form": ["--format"], "device": ["--device"]},
+    "predict": {
+        "run": [],
+        "texts": [],
+        "file": ["--file"],
+        "form": ["--format"],
+        "out": ["--out"],
+        "device": ["--device"],
+    },
     "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"], "text": ["--text"]},
     "prune": {
         "run": [],
@@ -224,6 +231,45 @@ def test_predict_writes_columns(seqmtl, tiny_run):
     assert code == 0
     [document] = from_columns(shown)
     assert [token.text for token in document.sentences[1].tokens] == ["She", "was", "tired", "!"]
+
+
+def test_predict_writes_one_page_for_all_texts(seqmtl, tiny_run, tmp_path):
+    code, shown, _ = seqmtl("predict", tiny_run, TEXT, "She slept.", "--format", "html")
+    assert code == 0
+    assert shown.startswith("<!DOCTYPE html>\n")
+    assert shown.count("<article>") == 2
+    assert shown.count('<section class="sentence">') == 3
+    assert "<bdi>upos</bdi>" in shown
+    path = tmp_path / "new" / "page.html"
+    code, nothing, _ = seqmtl("predict", tiny_run, TEXT, "She slept.", "--format", "html", "--out", path)
+    assert (code, nothing) == (0, "")
+    assert path.read_text(encoding="utf-8") == shown
+
+
+def test_predict_writes_two_files_of_brat_for_each_text(seqmtl, tiny_run, tmp_path):
+    texts = ["Anna slept.\r\nBob ran.", TEXT]
+    code, shown, _ = seqmtl("predict", tiny_run, *texts, "--format", "brat", "--out", tmp_path / "brat")
+    assert (code, shown) == (0, "")
+    assert {path.name for path in (tmp_path / "brat").iterdir()} == {"1.txt", "1.ann", "2.txt", "2.ann"}
+    for number, text in enumerate(texts, start=1):
+        assert (tmp_path / "brat" / f"{number}.txt").read_bytes() == text.encode()
+        for line in (tmp_path / "brat" / f"{number}.ann").read_text(encoding="utf-8").splitlines():
+            assert line[0] in "T#R"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--format", "brat"], "--format brat: writes two files for each text; name their folder: --out FOLDER"),
+        (["--format", "json", "--out", "x"], "--out x: is for --format html and brat"),
+        (["--format", "html", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
+        (["--format", "brat", "--out", "/dev/null/x"], "/dev/null/x: cannot be made a folder"),
+    ],
+)
+def test_where_predictions_cannot_be_written_is_refused_before_the_work(seqmtl, tmp_path, options, complaint):
+    code, shown, message = seqmtl("predict", tmp_path / "no checkpoint", TEXT, *options)
+    assert (code, shown) == (2, "")
+    assert complaint in message
 
 
 def test_predict_reads_lines_of_the_standard_input(seqmtl, tiny_run):
