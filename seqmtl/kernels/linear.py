@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn import functional as F
 
 from seqmtl.kernels.products import onednn_is_there, product
@@ -23,17 +24,22 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     ``kernels/products.py``. The results differ by the order in which numbers are added up. What ``torch.compile``
     traces is left to it, for it finds oneDNN by itself.
     """
-    if not _is_worth_it(input, weight):
+    if not _is_worth_it(input, weight, bias):
         return F.linear(input, weight, bias)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (input, weight, bias)):
         return _Linear.apply(input, weight, bias)  # pyright: ignore[reportReturnType]
     return _forward(input, weight, bias)
 
 
-def _is_worth_it(states: Tensor, weight: Tensor) -> bool:
+def _is_worth_it(states: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     if not (onednn_is_there and states.is_cpu and states.dtype == weight.dtype == torch.float32):
         return False
     if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+        return False
+    # oneDNN reads a bias as one run of numbers, and knows no other kind of tensor.
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != weight.dtype or not bias.is_contiguous()):
+        return False
+    if type(weight) not in (Tensor, Parameter):
         return False
     if weight.ndim != 2 or states.shape[-1:] != weight.shape[1:]:  # torch has an error for it
         return False

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+_PROCESS = os.getpid()
 _PAUSE_SOFT = 1  # omp_pause_soft of omp.h
 
 Part = TypeVar("Part")
@@ -39,12 +40,12 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part], *, device: torch
 
 
 def _rest() -> None:
-    """End OpenMP's threads; the next operation that divides itself starts them again, in 0.1 ms.
+    """End the threads that OpenMP has for this one; the next operation that divides itself starts them again, in 0.1 ms.
 
     After an operation GNU's OpenMP keeps them turning for some milliseconds, lest more work come, and where there are
     no more cores than threads they would take the cores from the parts.
     """
-    if (pause := _pause()) is not None:
+    if os.getpid() == _PROCESS and (pause := _pause()) is not None:  # a fork lacks those threads
         pause(_PAUSE_SOFT)
 
 

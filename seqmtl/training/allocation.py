@@ -1,6 +1,7 @@
 """How the process treats memory that it has freed."""
 
 import ctypes
+import sys
 from functools import lru_cache
 
 # glibc's malloc.h
@@ -18,9 +19,9 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library has such switches; glibc does.
     """
-    switch = getattr(ctypes.CDLL(None), "mallopt", None)
+    switch = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if switch is None:
         return False
-    largest = 2**31 - 1
-    chosen = {_M_MMAP_THRESHOLD: 2**30, _M_TRIM_THRESHOLD: largest, _M_TOP_PAD: 2**26}
-    return all(switch(name, value) == 1 for name, value in chosen.items())
+    accepted = [switch(_M_TRIM_THRESHOLD, 2**31 - 1), switch(_M_TOP_PAD, 2**26)]
+    accepted.append(switch(_M_MMAP_THRESHOLD, 2**30) or switch(_M_MMAP_THRESHOLD, 2**25))  # all that older ones accept
+    return all(accepted)

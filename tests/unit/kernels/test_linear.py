@@ -83,3 +83,11 @@ def test_a_wrong_shape_is_torchs_error(onednn):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         linear(states.repeat(1, 2), weight)
     assert not onednn
+
+
+@pytest.mark.parametrize("kind", ["strided", "expanded", "broadcast"])
+def test_a_bias_that_is_no_run_of_numbers_is_torchs(onednn, kind):
+    states, weight, bias = (one.detach() for one in tensors(64, 160))
+    given = {"strided": torch.stack([bias, bias], 1)[:, 0], "expanded": bias[:1].expand(128), "broadcast": bias[:1]}
+    assert linear(states, weight, given[kind]).equal(F.linear(states, weight, given[kind]))
+    assert not onednn

@@ -90,3 +90,25 @@ def test_threads_of_openmp_do_not_keep_turning_beside_the_parts():
     before, *beside, after = map(int, found.split())
     assert beside == [before - 1] * 2
     assert after == before
+
+
+FORK = """
+import os, torch
+from seqmtl.kernels.parallel import each
+torch.set_num_threads(2)
+def work():
+    torch.ones(2**20).add_(1.0)
+    return each(lambda part: part * torch.ones(3), [1, 2], device=torch.device("cpu"))
+work()
+torch.ones(2**20).add_(1.0)
+child = os.fork()
+if child == 0:
+    each(lambda part: part * torch.ones(3), [1, 2], device=torch.device("cpu"))
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_fork_does_not_wait_for_threads_that_it_lacks():
+    command = [sys.executable, "-c", FORK]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == "0\n"
