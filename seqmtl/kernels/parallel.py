@@ -40,7 +40,7 @@ def each(work: Callable[[Part], Result], parts: Sequence[Part], *, device: torch
 
 
 def _rest() -> None:
-    """End the threads that OpenMP has for this one; the next operation that divides itself starts them again, in 0.1 ms.
+    """End the threads that OpenMP has for this one; the next operation that wants them starts them again, in 0.1 ms.
 
     After an operation GNU's OpenMP keeps them turning for some milliseconds, lest more work come, and where there are
     no more cores than threads they would take the cores from the parts.
