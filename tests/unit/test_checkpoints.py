@@ -58,12 +58,15 @@ def forget_tokenizer(folder: Path) -> None:
 
 
 BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "has no config.json"),
+    "no folder": (shutil.rmtree, "not a checkpoint: there is no such folder"),
     "no config": (lambda f: (f / "config.json").unlink(), "has no config.json"),
     "config cut": (lambda f: cut_in_half(f / "config.json"), r"config\.json: cannot be read"),
-    "config is a list": (lambda f: (f / "config.json").write_text("[]"), r"config\.json: model_type is None"),
+    "config is a list": (lambda f: (f / "config.json").write_text("[]"), r"config\.json: must hold a mapping.*list"),
     "foreign model": (lambda f: edit_config(f, lambda c: c.update(model_type="bert")), "model_type is 'bert'"),
-    "newer format": (lambda f: edit_config(f, lambda c: c.update(format_version=99)), "format 99 is newer than 1"),
+    "newer format": (
+        lambda f: edit_config(f, lambda c: c.update(format_version=99)),
+        "format 99 is newer than 2.*upgrade",
+    ),
     "no backbone": (lambda f: edit_config(f, lambda c: c.pop("backbone")), "'backbone'"),
     "a label less": (
         lambda f: edit_config(f, lambda c: c["tasks"][0]["labels"].pop()),
