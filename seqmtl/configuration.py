@@ -114,19 +114,21 @@ class SeqMTLConfig(PreTrainedConfig):
         """
         tasks, sizes, _ = self.task_list, self.sizes, (self.encoder_spec, self.sharing_spec, self.backbone_config)
         names = [task.name for task in tasks]
+        left_out = set(names) - set(self.sharing_task_names)
         for key, size in (("n_words", sizes.words), ("n_characters", sizes.characters)):
             if type(size) is not int or size < 0:
                 raise CheckpointError(f"config.json: {key} is {size!r}; it must be a number, and not negative")
         if not names or len(set(names)) < len(names):
             raise CheckpointError(f"config.json: tasks are {', '.join(names) or 'none'}; give one or more, each once")
-        for name in names:
-            if name not in self.sharing_task_names:
-                raise CheckpointError(f"config.json: sharing_tasks leaves out {name!r}, which is among the tasks")
-        for task in tasks:
-            if task.spec.predicates is not None and task.spec.predicates not in names:
+        if left_out:
+            raise CheckpointError(
+                f"config.json: sharing_tasks leaves out {', '.join(sorted(left_out))}, one of the tasks"
+            )
+        finders = {task.name: task.spec.predicates for task in tasks if task.spec.predicates is not None}
+        for name, finder in finders.items():
+            if finder not in names:
                 raise CheckpointError(
-                    f"config.json: task {task.name!r} names {task.spec.predicates!r} for its predicates, and there is "
-                    "no such task"
+                    f"config.json: task {name!r} needs {finder!r} to find its predicates; it is no task"
                 )
 
     @property

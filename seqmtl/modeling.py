@@ -87,6 +87,8 @@ class SeqMTLModel(PreTrainedModel):
         self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=config.sharing_task_names)
         if config.sharing_tasks is not None:
             self.sharing.keep(tuple(self.tasks))
+            # What is in the file for other tasks is left there, which is no reason for transformers to warn.
+            self._keys_to_ignore_on_load_unexpected = [r"^sharing\.", r"^heads\."]
         self.heads = nn.ModuleDict(
             {
                 task.name: build_head(

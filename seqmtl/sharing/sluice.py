@@ -166,4 +166,4 @@ def initial_beta(layers: int, *, pattern: str) -> Tensor:
             beta = torch.full((layers,), 0.1 / (layers - 1))
             beta[-1] = 0.9
             return beta
-    return nn.functional.one_hot(torch.tensor(layers - 1), layers).float()
+    return nn.functional.one_hot(torch.tensor(layers - 1), layers).to(torch.get_default_dtype())
