@@ -227,7 +227,7 @@ def prune(
 def push(
     run: RunFolder,
     name: Annotated[str, typer.Argument(metavar="NAME/MODEL", help="On the hub; made if it is not there.")],
-    private: Annotated[bool, typer.Option(help="Show it to nobody else.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Show it to nobody else.")] = False,
     revision: Annotated[str | None, typer.Option(help="Branch; default: the main one.")] = None,
     licence: Annotated[
         str | None, typer.Option(help="Of the model, as the hub calls it, for example cc-by-sa-4.0.")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
 from transformers import AutoConfig, PreTrainedConfig
 
 from seqmtl.config_format import FORMAT_VERSION, upgraded
@@ -12,14 +11,25 @@ from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError, ConfigError
+from seqmtl.specs.base import Spec
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.public import public_encoder
 from seqmtl.specs.recipe import task_name
 from seqmtl.specs.sharing import SharingSpec
 
-Spec = TypeVar("Spec")
-_ENCODER = TypeAdapter[EncoderSpec](EncoderSpec)
-_SHARING = TypeAdapter[SharingSpec](SharingSpec)
+Part = TypeVar("Part", bound=Spec)
+
+
+class EncoderPart(Spec):
+    """The key ``encoder`` of ``config.json``."""
+
+    encoder: EncoderSpec
+
+
+class SharingPart(Spec):
+    """The key ``sharing`` of ``config.json``."""
+
+    sharing: SharingSpec
 
 
 class SeqMTLConfig(PreTrainedConfig):
@@ -134,12 +144,12 @@ class SeqMTLConfig(PreTrainedConfig):
     @property
     def encoder_spec(self) -> EncoderSpec:
         """The encoder's spec."""
-        return _parsed(_ENCODER, self.encoder, key="encoder")
+        return _parsed(EncoderPart, {"encoder": self.encoder}).encoder
 
     @property
     def sharing_spec(self) -> SharingSpec:
         """The sharing scheme's spec."""
-        return _parsed(_SHARING, self.sharing, key="sharing")
+        return _parsed(SharingPart, {"sharing": self.sharing}).sharing
 
     @property
     def task_list(self) -> list[Task]:
@@ -182,18 +192,16 @@ def inventory_sizes(indexer: Indexer) -> InventorySizes:
     )
 
 
-def _parsed(adapter: TypeAdapter[Spec], values: Any, *, key: str) -> Spec:
-    """A spec from its JSON value.
+def _parsed(part: type[Part], values: Mapping[str, Any]) -> Part:
+    """A part of ``config.json`` with its spec.
 
     Raises:
         CheckpointError: naming the key that is wrong.
     """
     try:
-        return adapter.validate_python(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        path = ".".join((key, *map(str, problem["loc"])))
-        raise CheckpointError(f"config.json: {path}: {problem['msg']}; got {problem['input']!r:.100}") from None
+        return part.parse(values, source="config.json")
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _task(values: Mapping[str, Any], *, key: str) -> Task:

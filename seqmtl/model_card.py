@@ -14,7 +14,7 @@ from seqmtl.evaluation.report import scores_from_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.corpora import SPLITS, CorpusEntry, CorpusRef, FileCorpus, HubCorpus
-from seqmtl.specs.encoders import TransformerEncoderSpec
+from seqmtl.specs.encoders import BiLSTMEncoderSpec, EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.packages import PREFIX
 from seqmtl.specs.recipe import RecipeSpec
 
@@ -35,6 +35,7 @@ class Published:
         recipe: with which it was trained, without places of this machine; None: nobody knows.
         scores: per split, corpus and task.
         pictures: names of the files that show what the tasks share.
+        curves: name of the file that shows the course of training; None: there is none.
         licence: of the model, as the hub calls it; None: for its author to say.
     """
 
@@ -43,6 +44,7 @@ class Published:
     recipe: RecipeSpec | None = None
     scores: Mapping[str, Mapping[str, Mapping[str, TaskScore]]] = field(default_factory=dict)
     pictures: Sequence[str] = ()
+    curves: str | None = None
     licence: str | None = None
 
     @property
@@ -186,17 +188,25 @@ def _tasks(published: Published) -> str:
 def _parts(published: Published) -> str:
     config, pictures = published.model.config, published.pictures
     encoder, sharing = config.encoder_spec, config.sharing_spec
-    what = f"`{encoder.pretrained}`" if isinstance(encoder, TransformerEncoderSpec) else "a BiLSTM over words"
     lines = [
         "## Model",
         "",
-        f"- Encoder: {what}.",
+        f"- Encoder: {_encoder(encoder)}.",
         f"- Sharing: `{sharing.kind}`. {_first_sentence(type(sharing))}",
         f"- Parameters: {published.model.num_parameters():,}.",
     ]
     if pictures:
         lines += ["", "What the tasks have learned to share:", "", *(f"![{name}]({name})" for name in pictures)]
     return "\n".join(lines)
+
+
+def _encoder(spec: EncoderSpec) -> str:
+    match spec:
+        case TransformerEncoderSpec():
+            return f"`{spec.pretrained}`"
+        case BiLSTMEncoderSpec():
+            read = "words and characters" if spec.characters else "words"
+            return f"{read}, {spec.layers} BiLSTM layer{'' if spec.layers == 1 else 's'}"
 
 
 def _corpora(published: Published) -> str:
@@ -227,7 +237,8 @@ def _scores(published: Published) -> str:
         for name in by_corpus
     ]
     table = _table(("corpus", "split", "task", "metric", "score", "gold items"), rows)
-    return "\n".join(("## Scores", "", *table, "", "Measured by", "", "```", *commands, "```"))
+    curves = ["", "Training:", "", f"![{published.curves}]({published.curves})"] if published.curves else []
+    return "\n".join(("## Scores", "", *table, "", "Measured by", "", "```", *commands, "```", *curves))
 
 
 def _source(spec: CorpusEntry) -> str:

@@ -6,15 +6,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from seqmtl.checkpoints import METRICS, RECIPE, load_checkpoint, load_config, load_recipe_of, recipe_text
-from seqmtl.errors import DataError
+from seqmtl.errors import CheckpointError, DataError
 from seqmtl.hub import READ, send
 from seqmtl.model_card import Published, model_card, scores_of
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.plots import plot_coupling
 from seqmtl.specs.public import placeless, public_recipe
 
-CARD, CONFIG = "README.md", "config.json"
-DRAWN = ("training.png", "coupling-*.png")  # by training, and by ``seqmtl inspect --plot``
+CARD, CONFIG, CURVES = "README.md", "config.json", "training.png"
+DRAWN = (CURVES, "coupling-*.png")  # by training, and by ``seqmtl inspect --plot``
 
 
 def push_to_hub(
@@ -49,6 +49,8 @@ def push_to_hub(
         HubError: when the hub does not let this person write there, or cannot be reached.
     """
     run = Path(run)
+    if not run.is_dir():
+        raise CheckpointError(f"{run}: not a run: there is no such folder")
     model, _ = load_checkpoint(run)
     with TemporaryDirectory() as scratch:
         files = published_files(run, repo, model=model, licence=licence, scratch=Path(scratch))
@@ -77,6 +79,7 @@ def published_files(
         recipe=recipe,
         scores={} if metrics is None else scores_of(metrics),
         pictures=[picture.name for picture in couplings],
+        curves=CURVES if CURVES in files else None,
         licence=licence,
     )
     files[CARD] = run / CARD if (run / CARD).exists() else str(model_card(published)).encode()

@@ -149,10 +149,13 @@ class LoopbackHub:
         siblings = [{"rfilename": path} for path in repository.trees[sha]]
         return {"id": name, "modelId": name, "sha": sha, "private": repository.private, "siblings": siblings}
 
-    def tree(self, request: "Request", name: str, revision: str) -> list:
+    def tree(self, request: "Request", name: str, revision: str, folder: str | None) -> list:
         repository = self.seen(request, name)
         tree = repository.trees[self.commit_of(repository, revision)]
-        return [stored.listed(path) for path, stored in sorted(tree.items())]
+        inside = {path: stored for path, stored in tree.items() if folder is None or path.startswith(f"{folder}/")}
+        if not inside:
+            raise RefusedError(404, "EntryNotFound", f"there is no {folder}")
+        return [stored.listed(path) for path, stored in sorted(inside.items())]
 
     def preupload(self, request: "Request", name: str, revision: str) -> dict:
         request.must_be_logged_in()
@@ -243,16 +246,16 @@ class LoopbackHub:
         return sha
 
 
-NAME = r"([^/]+/[^/]+)"
+NAME, REVISION = r"([^/]+/[^/]+)", r"([^/]+)"  # slashes of a revision come quoted
 ROUTES = [
     ("GET", r"/api/whoami-v2", LoopbackHub.whoami),
     ("POST", r"/api/repos/create", LoopbackHub.create),
     ("POST", r"/api/validate-yaml", LoopbackHub.validate),
-    ("POST", rf"/api/models/{NAME}/branch/(.+)", LoopbackHub.branch),
-    ("POST", rf"/api/models/{NAME}/preupload/(.+)", LoopbackHub.preupload),
-    ("POST", rf"/api/models/{NAME}/commit/(.+)", LoopbackHub.commit),
-    ("GET", rf"/api/models/{NAME}/tree/(.+)", LoopbackHub.tree),
-    ("GET", rf"/api/models/{NAME}/revision/(.+)", LoopbackHub.info),
+    ("POST", rf"/api/models/{NAME}/branch/{REVISION}", LoopbackHub.branch),
+    ("POST", rf"/api/models/{NAME}/preupload/{REVISION}", LoopbackHub.preupload),
+    ("POST", rf"/api/models/{NAME}/commit/{REVISION}", LoopbackHub.commit),
+    ("GET", rf"/api/models/{NAME}/tree/{REVISION}(?:/(.+))?", LoopbackHub.tree),
+    ("GET", rf"/api/models/{NAME}/revision/{REVISION}", LoopbackHub.info),
     ("GET", rf"/api/models/{NAME}", LoopbackHub.info),
     ("POST", rf"/{NAME}\.git/info/lfs/objects/batch", LoopbackHub.batch),
     ("PUT", r"/large/([0-9a-f]{64})", LoopbackHub.store),
@@ -292,17 +295,18 @@ class Request(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Read the whole request, then send what its route gives."""
         self.body = self.read_body()
-        path = unquote(urlsplit(self.path).path)
-        self.hub.asked.append((self.command, path))
+        path = urlsplit(self.path).path
+        self.hub.asked.append((self.command, unquote(path)))
         try:
             if self.command in ("GET", "HEAD"):
-                if found := re.fullmatch(rf"/{NAME}/resolve/([^/]+)/(.+)", path):
-                    return self.resolve(*found.groups())
+                if found := re.fullmatch(rf"/{NAME}/resolve/{REVISION}/(.+)", path):
+                    return self.resolve(*map(unquote, found.groups()))
                 if found := re.fullmatch(r"/large/([0-9a-f]{64})/(.+)", path):
-                    return self.content(self.hub.large[found[1]], name=found[2])
+                    return self.content(self.hub.large[found[1]], name=unquote(found[2]))
             for method, pattern, route in ROUTES:
                 if method == self.command and (found := re.fullmatch(pattern, path)):
-                    return self.send_json(200, route(self.hub, self, *found.groups()))
+                    parts = [part if part is None else unquote(part) for part in found.groups()]
+                    return self.send_json(200, route(self.hub, self, *parts))
             raise RefusedError(404, message=f"there is no {self.command} {path}")
         except RefusedError as refused:
             self.send_json(

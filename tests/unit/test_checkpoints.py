@@ -137,7 +137,7 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a task twice": (lambda f: set_key(f, "tasks.0.name", "chunk"), "tasks are chunk, chunk; give"),
     "no tasks": (lambda f: set_key(f, "tasks", []), "tasks are none; give one or more"),
     "a bad head": (lambda f: set_key(f, "tasks.0.spec.head.dropout", 7), r"tasks\.0: .*head\.dropout: got 7"),
-    "bad sharing": (lambda f: set_key(f, "sharing", {"kind": "telepathy"}), r"sharing: .*telepathy"),
+    "bad sharing": (lambda f: set_key(f, "sharing", {"kind": "telepathy"}), r"sharing\.kind: got 'telepathy'; allowed"),
     "a negative size": (lambda f: set_key(f, "n_characters", -3), "n_characters is -3"),
     "sharing leaves a task out": (lambda f: set_key(f, "sharing_tasks", ["upos"]), "sharing_tasks leaves out chunk"),
     "heads that do not divide": (
