@@ -33,8 +33,8 @@ def merge_models(first: SeqMTLModel, second: SeqMTLModel) -> SeqMTLModel:
     unequal = [name for name in ours if name in theirs and not torch.equal(ours[name], theirs[name])]
     if unequal:
         raise ConfigError(
-            f"merge: {unequal[0]} is not the same in both, nor are {len(unequal) - 1} other tensors; train one with "
-            "training.start_from the other, encoder.trainable_layers 0 and training.learning_rates.encoder 0"
+            f"merge: the models differ in {unequal[0]}, in {len(unequal)} of the tensors that both have; "
+            "train one with training.start_from the other and training.learning_rates.encoder 0"
         )
     tasks = [*first.tasks.values(), *second.tasks.values()]
     built_for = [*first.config.sharing_task_names, *second.config.sharing_task_names]

@@ -150,7 +150,7 @@ class SeqMTLModel(PreTrainedModel):
         return model
 
     @classmethod
-    def from_pretrained(  # transformers' own signature, with ``tasks``
+    def from_pretrained(  # transformers' own signature, with ``tasks``; a model, or that and a report
         cls,
         pretrained_model_name_or_path: str | os.PathLike | None,
         *model_args: Any,
@@ -206,6 +206,7 @@ class SeqMTLModel(PreTrainedModel):
             if not isinstance(config, PreTrainedConfig):
                 config = SeqMTLConfig.from_pretrained(config or folder)
             assert isinstance(config, SeqMTLConfig), f"{type(config).__name__} is the configuration of another model"
+            config.check()
             shapes = read_shapes(folder)
             if not ignore_mismatched_sizes:
                 check_fit(shapes, config, build=cls)

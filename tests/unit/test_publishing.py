@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from loopback_hub import TOKEN
 from transformers import AutoTokenizer
 
-from seqmtl import Tagger, push_to_hub
+from seqmtl import SeqMTLModel, Tagger, push_to_hub
 from seqmtl.checkpoints import load_checkpoint, load_recipe_of
 from seqmtl.errors import CheckpointError, DataError, HubError
 from seqmtl.evaluation import scores_from_json
@@ -147,6 +147,14 @@ def test_a_tagger_is_published_without_a_past(hub, tiny_model):
     assert "## Scores" not in card
     assert "Training data" not in card
     assert Tagger.from_pretrained(NAME)(TEXT) == tagger(TEXT)
+
+
+def test_a_bare_model_goes_to_the_hub_as_transformers_does_it(hub, tiny_model):
+    model = tiny_model("upos").model
+    model.push_to_hub(NAME)
+    assert {"config.json", "model.safetensors"} < set(hub.files(NAME))
+    again = SeqMTLModel.from_pretrained(NAME)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
 
 
 def test_shards_are_published_as_they_are(hub, tiny_run, tmp_path):
