@@ -27,6 +27,7 @@ from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
 from seqmtl.hub import fetch
+from seqmtl.layers.on_cpu import faster_on_cpu
 from seqmtl.loading import about, blueprint, check_fit, settle
 from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.base import Request
@@ -100,6 +101,7 @@ class SeqMTLModel(PreTrainedModel):
                 for task in self.tasks.values()
             }
         )
+        faster_on_cpu(self)
         self.post_init()
         self._constructed = True
 

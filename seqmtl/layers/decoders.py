@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmtl.kernels.linear import linear
+
 
 class ParallelLinear(nn.Module):
     """K linear maps of the same input, one matrix product whatever K is."""
@@ -29,7 +31,7 @@ class ParallelLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``[..., H]`` to ``[K, ..., L]``."""
         decoders, labels, _ = self.weight.shape
-        joined = F.linear(features, self.weight.flatten(0, 1), self.bias.flatten())  # [..., K * L]
+        joined = linear(features, self.weight.flatten(0, 1), self.bias.flatten())  # [..., K * L]
         return joined.unflatten(-1, (decoders, labels)).movedim(-2, 0)
 
     def each(self, features: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from seqmtl.evaluation.scores import TaskScore
 from seqmtl.hub import fetch
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.training.allocation import keep_freed_memory
 from seqmtl.training.folder import make_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
@@ -53,6 +54,7 @@ def train_recipe(
     spec = recipe.training
     check_trackers(spec.trackers)
     make_folder(Path(out))
+    keep_freed_memory()
     accelerator = Accelerator(
         # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.
         cpu=not torch.accelerator.is_available(),
@@ -135,6 +137,7 @@ def evaluate_checkpoint(
         ConfigError: when there is no such corpus, split or device, or nothing in the split to be scored.
     """
     check_device(device)
+    keep_freed_memory()
     run = fetch(checkpoint)
     model, indexer = load_checkpoint(run)
     annotator = Annotator(model.to(device), indexer)  # type: ignore[arg-type]  # transformers' stub wants a module
