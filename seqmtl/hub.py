@@ -28,9 +28,9 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id
 
 from seqmtl.errors import CheckpointError, HubError
-from seqmtl.weights import without_weights
+from seqmtl.weights import INDEX, without_weights
 
-WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
+WEIGHTS = ("model*.safetensors", INDEX)
 READ = (  # by whoever loads a checkpoint
     *WEIGHTS,
     "added_tokens.json",

@@ -28,24 +28,24 @@ def merge_models(first: SeqMTLModel, second: SeqMTLModel) -> SeqMTLModel:
         raise ConfigError(f"merge: both models have {', '.join(both)}; use remove_task on one of them first")
     if described(first.config) != described(second.config):
         raise ConfigError("merge: by their config.json the models are not of one encoder and sharing scheme")
+    tasks = [*first.tasks.values(), *second.tasks.values()]
+    built_for = [*first.config.sharing_task_names, *second.config.sharing_task_names]
+    merged = first.sibling(tasks, sharing_tasks=built_for)
     ours = first.state_dict()
     theirs = {name: values.to(first.device) for name, values in second.state_dict().items()}
+    for name, values in merged.state_dict().items():
+        found = [state[name] for state in (ours, theirs) if name in state]
+        if not found or any(other.shape != values.shape for other in found):
+            raise ConfigError(
+                f"merge: {name} depends on which tasks there are under sharing of kind "
+                f"{first.config.sharing_spec.kind!r}; train one model with all of them"
+            )
     unequal = [name for name in ours if name in theirs and not torch.equal(ours[name], theirs[name])]
     if unequal:
         raise ConfigError(
             f"merge: the models differ in {unequal[0]}, in {len(unequal)} of the tensors that both have; "
             "train one with training.start_from the other and training.learning_rates.encoder 0"
         )
-    tasks = [*first.tasks.values(), *second.tasks.values()]
-    built_for = [*first.config.sharing_task_names, *second.config.sharing_task_names]
-    merged = first.sibling(tasks, sharing_tasks=built_for)
-    found = ours | theirs
-    for name, values in merged.state_dict().items():
-        if name not in found or found[name].shape != values.shape:
-            raise ConfigError(
-                f"merge: {name} depends on which tasks there are under sharing of kind "
-                f"{first.config.sharing_spec.kind!r}; train one model with all of them"
-            )
     merged.take(first)
     merged.take(second)
     return merged

@@ -136,7 +136,7 @@ def _eval_result(task: str, score: TaskScore, *, corpus: str, split: str, hub: H
 
 def _head(published: Published) -> str:
     model, recipe = published.model, published.recipe
-    about = f"{_plain(recipe.description)}.\n\n" if recipe is not None and recipe.description else ""
+    about = f"{_plain(recipe.description).rstrip('.')}.\n\n" if recipe is not None and recipe.description else ""
     tasks = ", ".join(model.tasks)
     return (
         f"# {published.name}\n\n{about}"
@@ -269,7 +269,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text of a person, in which nothing is markup."""
-    return escape(" ".join(text.split()), quote=False).replace("|", r"\|").rstrip(".")
+    return escape(" ".join(text.split()), quote=False).replace("|", r"\|")
 
 
 def _code(text: str) -> str:

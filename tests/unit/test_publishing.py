@@ -14,11 +14,11 @@ from loopback_hub import TOKEN
 from transformers import AutoTokenizer
 
 from seqmtl import SeqMTLModel, Tagger, push_to_hub
-from seqmtl.checkpoints import load_checkpoint, load_recipe_of
+from seqmtl.checkpoints import load_checkpoint, load_recipe_of, save_metrics, save_recipe
 from seqmtl.errors import CheckpointError, DataError, HubError
 from seqmtl.evaluation import scores_from_json
 from seqmtl.specs.recipe import RecipeSpec
-from seqmtl.training import evaluate_checkpoint, prune_checkpoint, train_recipe
+from seqmtl.training import evaluate_checkpoint, train_recipe
 
 NAME = "me/tagger"
 TEXT = "Anna gave Bob the book. She slept in Paris."
@@ -26,26 +26,22 @@ TEXT = "Anna gave Bob the book. She slept in Paris."
 
 @pytest.fixture
 def private_run(tiny, write_corpus, toy_rows, tiny_encoder, tmp_path, quiet) -> Path:
-    """A pruned sluice network over an encoder and a corpus of this machine: as many paths as a run can hold."""
+    """A run that knows as many places of this machine as a run can: encoder, corpus, what it started from."""
     rows = toy_rows(30)
     tiny["corpora"] = {"own": write_corpus("secret", train=rows[:20], dev=rows[20:], test=rows[20:])}
     tiny["tasks"] = {name: tiny["tasks"][name] | {"unseen_labels": "allow"} for name in ("upos", "ner")}
     tiny["encoder"] = {"kind": "transformer", "pretrained": str(tiny_encoder), "overlap": 4}
     tiny["sharing"] = {"kind": "sluice", "tower": {"kind": "bilstm", "layers": 2, "width": 8}}
     tiny["training"] |= {"max_steps": 1}
-    train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "first", console=quiet)
-    tiny["sharing"]["alpha_from"] = str(tmp_path / "alpha.json")
-    (tmp_path / "alpha.json").write_text(json.dumps({"tables": shared(tmp_path / "first")}))
-    tiny["training"]["start_from"] = str(tmp_path / "first")
-    train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "second", console=quiet)
-    prune_checkpoint(tmp_path / "second", threshold=0.001, out=tmp_path / "run")
-    return tmp_path / "run"
-
-
-def shared(run: Path):
-    from seqmtl.sharing.coupling import coupling_to_json
-
-    return coupling_to_json(load_checkpoint(run)[0].sharing.coupling())
+    run = tmp_path / "run"
+    train_recipe(RecipeSpec.parse(tiny, source="test"), run, console=quiet)
+    recipe, _ = load_recipe_of(
+        run, overrides=[f"training.start_from={tmp_path}/first", f"sharing.alpha_from={tmp_path}/alpha.json"]
+    )
+    save_recipe(run, recipe)
+    metrics = json.loads((run / "metrics.json").read_text())
+    save_metrics(run, metrics | {"pruned": {"run": f"{tmp_path}/second", "threshold": 0.1}})
+    return run
 
 
 def test_a_run_goes_to_the_hub_and_comes_back(hub, tiny_run):
