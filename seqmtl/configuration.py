@@ -159,7 +159,7 @@ class SeqMTLConfig(PreTrainedConfig):
     @property
     def sharing_task_names(self) -> tuple[str, ...]:
         """The tasks for which the sharing scheme is built: ``tasks``, and those that were removed since."""
-        return tuple(task["name"] for task in self.tasks) if self.sharing_tasks is None else tuple(self.sharing_tasks)
+        return tuple(self.sharing_tasks or (task["name"] for task in self.tasks))
 
     @property
     def sizes(self) -> InventorySizes:
@@ -210,6 +210,11 @@ def _task(values: Mapping[str, Any], *, key: str) -> Task:
     Raises:
         CheckpointError: naming the key that is wrong.
     """
+    if not isinstance(values, Mapping):  # AutoModel puts what it is called with into the configuration
+        raise CheckpointError(
+            f"config.json: {key} is {values!r}, where name, spec and labels of a task are expected; tasks of your choice "
+            "are loaded by SeqMTLModel.from_pretrained and Tagger.from_pretrained"
+        )
     try:
         task_name(values["name"])
         labels = values["labels"]

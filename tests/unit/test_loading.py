@@ -166,6 +166,11 @@ def test_some_tasks_are_named_one_by_one(folder):
         SeqMTLModel.from_pretrained(folder, tasks=[])
 
 
+def test_auto_classes_say_who_loads_some_tasks(folder):
+    with pytest.raises(CheckpointError, match=r"tasks\.0 is 'ner'.*loaded by SeqMTLModel\.from_pretrained"):
+        AutoModel.from_pretrained(folder, tasks=["ner"])
+
+
 def test_other_weights_than_those_of_the_tasks_are_not_read(folder, monkeypatch):
     read = []
     monkeypatch.setattr("transformers.core_model_loading._materialize_copy", _noting(read))
