@@ -12,6 +12,12 @@ One folder is then all there is, and tags raw text with every layer:
     document.sentences[0].spans["ner"]     # typed spans with character offsets
     document.sentences[0].frames["srl"]    # a frame per predicate, its arguments with offsets
 
+A model lives as well on the hub, under a name instead of a folder:
+
+    from seqmtl import push_to_hub
+    push_to_hub("runs/quickstart", "my-name/my-tagger")  # or: seqmtl push runs/quickstart my-name/my-tagger
+    tagger = Tagger.from_pretrained("my-name/my-tagger", revision="main")
+
 Training in Python is two steps, a recipe and a run of it:
 
     from seqmtl import load_recipe, train_recipe
@@ -29,13 +35,23 @@ A live ``datasets.Dataset`` is a corpus, too, without an entry in the recipe:
 
 from transformers import AutoConfig, AutoModel
 
-from seqmtl.checkpoints import load_checkpoint
+from seqmtl.checkpoints import load_checkpoint, merge_checkpoints
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.data.corpus import Corpus, rows_from_dataset
 from seqmtl.documents import Document
-from seqmtl.errors import CheckpointError, ConfigError, DataError, EncoderError, LabelError, SeqMTLError, TrainingError
+from seqmtl.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    EncoderError,
+    HubError,
+    LabelError,
+    SeqMTLError,
+    TrainingError,
+)
 from seqmtl.evaluation import TaskScore
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.publishing import push_to_hub
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 from seqmtl.tagger import Tagger
 from seqmtl.training import evaluate_checkpoint, train_recipe
@@ -52,6 +68,7 @@ __all__ = [
     "DataError",
     "Document",
     "EncoderError",
+    "HubError",
     "LabelError",
     "RecipeSpec",
     "SeqMTLConfig",
@@ -63,6 +80,8 @@ __all__ = [
     "evaluate_checkpoint",
     "load_checkpoint",
     "load_recipe",
+    "merge_checkpoints",
+    "push_to_hub",
     "rows_from_dataset",
     "train_recipe",
 ]

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
-from safetensors import SafetensorError
 
-from seqmtl.configuration import FORMAT_VERSION, SeqMTLConfig, inventory_sizes
+from seqmtl.config_format import refuse_code
+from seqmtl.configuration import SeqMTLConfig, inventory_sizes
 from seqmtl.data.indexers import load_indexer
-from seqmtl.data.indexing import Indexer
-from seqmtl.errors import CheckpointError, EncoderError
+from seqmtl.data.indexing import Indexer, vocabularies
+from seqmtl.errors import CheckpointError, ConfigError, EncoderError
+from seqmtl.hub import fetch
+from seqmtl.merging import merge_models
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 
@@ -25,15 +27,43 @@ def save_checkpoint(folder: Path, model: SeqMTLModel, indexer: Indexer) -> None:
     indexer.save_pretrained(folder)
 
 
-def load_checkpoint(folder: str | Path) -> tuple[SeqMTLModel, Indexer]:
+def load_checkpoint(
+    name: str | Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    subfolder: str = "",
+) -> tuple[SeqMTLModel, Indexer]:
     """Load a model, in evaluation mode, and its indexer.
 
+    Args:
+        name: the folder of a run, or the name of a model on the hub.
+        tasks: load these and what they need, and read no other weights; None: all.
+        revision: branch, tag or commit on the hub; None: the main branch.
+        token: for a model that not everybody may see; None: the one with which this machine is logged in, if any.
+        cache_dir: where to keep what comes from the hub; None: where its client keeps it.
+        local_files_only: look into the cache and ask nobody.
+        subfolder: in which the checkpoint lies.
+
     Raises:
-        CheckpointError: when the folder is no checkpoint, is of a newer format, or its weights do not fit.
+        CheckpointError: when there is none, it is of a newer format, its parts do not fit, or it asks for a pickle or
+            for code to be run; ``HubError`` when it is not to be had from the hub.
+        ConfigError: when it has no such task.
     """
-    folder = Path(folder)
+    folder = fetch(
+        name,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+        subfolder=subfolder,
+    )
     config = load_config(folder)
-    model = _load_model(folder, config)
+    model = SeqMTLModel.from_pretrained(folder, config=config, tasks=tasks)
+    check_tokenizer_files(folder)
     try:
         indexer = load_indexer(config.encoder_spec, backbone=config.backbone_config, folder=folder)
     except EncoderError as error:
@@ -41,63 +71,94 @@ def load_checkpoint(folder: str | Path) -> tuple[SeqMTLModel, Indexer]:
     found = inventory_sizes(indexer)
     if found != config.sizes:
         raise CheckpointError(f"{folder}: vocabulary.json does not fit config.json: {found}, expected {config.sizes}")
-    return model.eval(), indexer
+    return model, indexer
 
 
-def _load_model(folder: Path, config: SeqMTLConfig) -> SeqMTLModel:
-    """Load the weights and hold them to the configuration, key by key."""
-    try:
-        loaded = SeqMTLModel.from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            output_loading_info=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,  # they are reported below, by name
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise CheckpointError(f"{folder}: cannot load model.safetensors: {lines[0]}") from None
-    model, report = cast("tuple[SeqMTLModel, dict[str, Any]]", loaded)
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if report.get(kind):
-            keys = ", ".join(map(str, sorted(report[kind])[:5]))
-            raise CheckpointError(f"{folder}: the weights do not fit config.json: {kind.replace('_', ' ')}: {keys}")
-    # Loaded tensors lie in the mapped file at odd addresses, where matrix products round otherwise than in the model
-    # that was saved; in memory of their own they give its bits, and the file may be overwritten.
-    for tensor in (*model.parameters(), *model.buffers()):
-        tensor.data = tensor.data.clone()
-    return model
+def merge_checkpoints(first: str | Path, second: str | Path) -> tuple[SeqMTLModel, Indexer]:
+    """One model with the tasks of two checkpoints that share an encoder, and what it reads with.
+
+    Args:
+        first: the folder of a run, or the name of a model on the hub.
+        second: the same.
+
+    Raises:
+        CheckpointError: when one of them cannot be loaded.
+        ConfigError: when they do not share an encoder with its vocabulary, or have a task in common.
+    """
+    (ours, indexer), (theirs, their_indexer) = load_checkpoint(first), load_checkpoint(second)
+    for kind, items in vocabularies(indexer).items():
+        if items != vocabularies(their_indexer)[kind]:
+            raise ConfigError(f"merge: {first} and {second} read with other {kind}, so they do not share an encoder")
+    return merge_models(ours, theirs), indexer
 
 
 def load_config(folder: Path) -> SeqMTLConfig:
     """Read the configuration of a checkpoint.
 
     Raises:
-        CheckpointError: when there is none, or it is of another kind or a newer format.
+        CheckpointError: when there is none, or it is of another kind or a newer format, or a key of it is wrong.
     """
     path = folder / "config.json"
+    content = _read_json(path)
+    if content is None:
+        raise CheckpointError(f"{folder}: not a checkpoint: it has no config.json; give the folder of a run")
+    kind = content.get("model_type")
+    if kind != SeqMTLConfig.model_type:
+        raise CheckpointError(f"{path}: model_type is {kind!r}, not 'seqmtl'; a plain encoder is named in a recipe")
+    try:
+        config = SeqMTLConfig.from_dict(content)
+        config.check()
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+    return config
+
+
+def check_tokenizer_files(folder: Path) -> None:
+    """Make sure that the tokenizer of a checkpoint brings no code, and names no files elsewhere.
+
+    Raises:
+        CheckpointError: naming the key.
+    """
+    content = _read_json(folder / "tokenizer_config.json") or {}
+    try:
+        refuse_code(content, where="tokenizer_config.json")
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+    for key, value in content.items():
+        names = value if isinstance(value, list) else [value]
+        outside = [name for name in names if isinstance(name, str) and Path(name).name != name]
+        if key.endswith(("_file", "_files")) and outside:
+            raise CheckpointError(
+                f"{folder}: tokenizer_config.json: {key} is {outside[0]!r}, which is no file of the checkpoint; "
+                "remove the key"
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping in a file; None: there is no such file.
+
+    Raises:
+        CheckpointError: when it cannot be read, or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{folder}: not a checkpoint: it has no config.json; give the folder of a run") from None
+        return None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    if kind != SeqMTLConfig.model_type:
-        raise CheckpointError(f"{path}: model_type is {kind!r}, not 'seqmtl'; a plain encoder is named in a recipe")
-    version = content.get("format_version", 0)
-    if version > FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: format {version} is newer than {FORMAT_VERSION}, which this release reads; upgrade"
-        )
-    return SeqMTLConfig.from_pretrained(folder)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: must hold a mapping of keys, but holds {type(content).__name__}")
+    return content
 
 
 def save_recipe(folder: Path, recipe: RecipeSpec) -> None:
     """Write the recipe with every default spelled out."""
-    content = recipe.model_dump(mode="json")
-    (folder / RECIPE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
+
+
+def recipe_text(recipe: RecipeSpec) -> str:
+    """A recipe as YAML, with every default spelled out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def load_recipe_of(folder: Path, *, overrides: Sequence[str] = ()) -> tuple[RecipeSpec, Path]:

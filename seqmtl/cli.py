@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, inspect, prune."""
+"""The command line: train, evaluate, predict, inspect, prune, push."""
 
 import json
 import os
@@ -33,6 +33,7 @@ Overrides = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: a checkpoint.")]
+Model = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or NAME/MODEL on the hub.")]
 
 
 @app.command()
@@ -54,13 +55,13 @@ def train(
 
 @app.command()
 def evaluate(
-    run: RunFolder,
+    run: Model,
     corpus: Annotated[str | None, typer.Option(help="A corpus of the run's recipe; default: all it scores.")] = None,
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     labels: Annotated[bool, typer.Option(help="A table per task and label, too.")] = True,
     output: Annotated[Path | None, typer.Option("--json", help="Write the scores here.")] = None,
     compare: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
+        str | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, help="Show the first n sentences with a mistake, beside gold.")] = 0,
     device: Device = "cpu",
@@ -80,7 +81,7 @@ def evaluate(
     theirs = {} if compare is None else scored(compare)
     if compare is not None and not set(ours) & set(theirs):
         raise ConfigError(f"{run} and {compare} share no corpus: {', '.join(ours)} and {', '.join(theirs)}")
-    written: dict[str, Any] = {"run": str(run), "split": split, "corpora": {}}
+    written: dict[str, Any] = {"run": run, "split": split, "corpora": {}}
     for name, evaluation in ours.items():
         console.print(score_table(evaluation.scores, title=f"{run}, {name} {split}"))
         written["corpora"][name] = {"scores": scores_to_json(evaluation.scores)}
@@ -93,14 +94,14 @@ def evaluate(
             table = compare_evaluations(evaluation, theirs[name])
             console.print(comparison_table(table, title=f"{run} against {compare}, {name} {split}"))
             differences = {task: asdict(comparison) for task, comparison in table.items()}
-            written["corpora"][name]["comparison"] = {"against": str(compare), "tasks": differences}
+            written["corpora"][name]["comparison"] = {"against": compare, "tasks": differences}
     if output is not None:
         output.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @app.command()
 def predict(
-    run: RunFolder,
+    run: Model,
     texts: Annotated[list[str], typer.Argument(help="Raw texts; none: lines of the standard input.")] = [],  # noqa: B006
     file: Annotated[Path | None, typer.Option(help="Tag this text file instead.")] = None,
     form: Annotated[
@@ -144,8 +145,10 @@ def predict(
 
 @app.command()
 def inspect(
-    run: RunFolder,
-    folder: Annotated[Path | None, typer.Argument(help="Where --plot puts its pictures; default: RUN.")] = None,
+    run: Model,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where --plot puts its pictures; default: RUN, or here.")
+    ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw what the tasks share, and its course in training.")
     ] = False,
@@ -157,6 +160,7 @@ def inspect(
 ) -> None:
     """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels, what the tasks share."""
     from seqmtl.checkpoints import load_checkpoint
+    from seqmtl.hub import fetch
     from seqmtl.sharing.coupling import coupling_to_json
     from seqmtl.training.report import coupling_tables
     from seqmtl.training.word_coupling import word_coupling
@@ -171,9 +175,9 @@ def inspect(
         raise ConfigError(f"--plot: sharing of kind {kind!r} learns nothing about its tasks that could be drawn")
     if output is not None:
         _check_writable(output)
-        written = {"run": str(run), "sharing": kind, "tables": coupling_to_json(coupling)}
+        written = {"run": run, "sharing": kind, "tables": coupling_to_json(coupling)}
         output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    pictures = _draw(run, coupling, folder or run) if plot else []
+    pictures = _draw(fetch(run), coupling, folder or _here(run)) if plot else []
     _show_parts(console, model, title=f"{run}: {model.num_parameters():,} parameters")
     for table in coupling_tables(coupling, width=console.width):
         console.print(table)
@@ -181,9 +185,14 @@ def inspect(
         console.print(str(picture), markup=False, highlight=False, soft_wrap=True)
 
 
+def _here(run: str) -> Path:
+    """The folder of a run; for a model on the hub the current one."""
+    return Path(run) if Path(run).is_dir() else Path()
+
+
 def _draw(run: Path, coupling: "Coupling", folder: Path) -> list[Path]:
     """Draw what the tasks of a run share into ``folder``."""
-    from seqmtl.training.coupling_plots import plot_coupling
+    from seqmtl.sharing.plots import plot_coupling
     from seqmtl.training.folder import make_folder
     from seqmtl.training.history import read_couplings
 
@@ -225,6 +234,23 @@ def prune(
     )
     console.print(pruning_table(pruned, title=f"{run}, {split}, without alphas below {threshold:g}"))
     console.print(f"pruned checkpoint: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def push(
+    run: RunFolder,
+    name: Annotated[str, typer.Argument(metavar="NAME/MODEL", help="On the hub; made if it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Show it to nobody else.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch; default: the main one.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the model, as the hub calls it, for example cc-by-sa-4.0.")
+    ] = None,
+) -> None:
+    """Publish a run on the hub: weights, tokenizer, configuration, recipe, scores, pictures and a model card."""
+    from seqmtl.publishing import push_to_hub
+
+    commit = push_to_hub(run, name, private=private or None, revision=revision, licence=licence)
+    Console().print(f"{name}: {commit}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -32,6 +32,10 @@ class CheckpointError(SeqMTLError):
     """A checkpoint is missing, broken, or does not fit what it is loaded into."""
 
 
+class HubError(CheckpointError):
+    """The hub cannot be reached, does not have what was asked for, or does not let this person at it."""
+
+
 class TrainingError(SeqMTLError):
     """Training cannot go on, for example because the loss is not finite."""
 

@@ -3,13 +3,15 @@
 K decoders, B sentences, T words, H features, L labels, N predicates.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from seqmtl.batch import Inputs, Targets
 from seqmtl.configuration import SeqMTLConfig
@@ -20,11 +22,13 @@ from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.build import InventorySizes, build_encoder
 from seqmtl.encoders.cut import cut, taps
 from seqmtl.encoders.transformer import TransformerEncoder
-from seqmtl.errors import CheckpointError, ConfigError, EncoderError
+from seqmtl.errors import CheckpointError, ConfigError, EncoderError, nearest
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
+from seqmtl.hub import fetch
 from seqmtl.layers.on_cpu import faster_on_cpu
+from seqmtl.loading import about, blueprint, check_fit, settle
 from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.base import Request
 from seqmtl.sharing.build import build_sharing
@@ -33,6 +37,7 @@ from seqmtl.sharing.towers.build import Ground
 from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
+from seqmtl.weights import read_shapes
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ class SeqMTLModel(PreTrainedModel):
     """One encoder, one sharing scheme, a head per task.
 
     ``from_encoder`` starts a model from a pretrained encoder; ``from_pretrained`` loads a saved one.
+
+    Attributes:
+        tasks: by name.
+        encoder: sentences to states.
+        sharing: states to the features of each task.
+        heads: features to labels, by task.
     """
 
     config_class = SeqMTLConfig
@@ -66,13 +77,19 @@ class SeqMTLModel(PreTrainedModel):
 
     def __init__(self, config: SeqMTLConfig) -> None:
         """Build the model that ``config`` describes, with random weights."""
+        backbone = config.backbone_config  # before transformers settles on an attention, which is this one's to choose
         super().__init__(config)
         self._constructed = False
-        backbone = config.backbone_config
         self.tasks: dict[str, Task] = {task.name: task for task in config.task_list}
         self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
+        if isinstance(self.encoder, TransformerEncoder):
+            config._attn_implementation = self.encoder.model.config._attn_implementation
         ground = lay_ground(self.encoder, config.sharing_spec, tasks=self.tasks.values())
-        self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=tuple(self.tasks))
+        self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=config.sharing_task_names)
+        if config.sharing_tasks is not None:
+            self.sharing.keep(tuple(self.tasks))
+            # What is in the file for other tasks is left there, which is no reason for transformers to warn.
+            self._keys_to_ignore_on_load_unexpected = [r"^sharing\.", r"^heads\."]
         self.heads = nn.ModuleDict(
             {
                 task.name: build_head(
@@ -134,6 +151,105 @@ class SeqMTLModel(PreTrainedModel):
             model.prepare_for_training(encoder)
         return model
 
+    @classmethod
+    def from_pretrained(  # transformers' own signature, with ``tasks``; a model, or that and a report
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike | None,
+        *model_args: Any,
+        config: PreTrainedConfig | str | os.PathLike | None = None,
+        cache_dir: str | os.PathLike | None = None,
+        ignore_mismatched_sizes: bool = False,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        revision: str = "main",
+        tasks: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Load a model, in evaluation mode, as transformers does everywhere, but from safetensors alone.
+
+        Whatever of weights and configuration does not fit is an error before memory is taken for it; with
+        ``ignore_mismatched_sizes`` it starts anew, as in transformers. ``Tagger.from_pretrained`` and
+        ``load_checkpoint`` also load what the model reads with.
+
+        Args:
+            pretrained_model_name_or_path: a folder, or the name of a model on the hub.
+            model_args: as in transformers.
+            config: in place of the checkpoint's own.
+            cache_dir: of the hub's client.
+            ignore_mismatched_sizes: let parts that the checkpoint lacks, or has in another shape, start anew.
+            force_download: whatever the cache has.
+            local_files_only: look into the cache and ask nobody.
+            token: for a model that not everybody may see.
+            revision: branch, tag or commit on the hub.
+            tasks: load these and what they need, and read no other weights; None: all.
+            kwargs: what else transformers knows: ``subfolder``, ``dtype``, ``device_map``, ``attn_implementation``, ...
+
+        Raises:
+            CheckpointError: when the checkpoint is missing or broken, or asks for a pickle or for code to be run.
+            ConfigError: when it has no such task.
+        """
+        name = pretrained_model_name_or_path
+        if name is None:  # a configuration and a state dict
+            return super().from_pretrained(
+                None, *model_args, config=config, ignore_mismatched_sizes=ignore_mismatched_sizes, **kwargs
+            )
+        reports = kwargs.pop("output_loading_info", False)
+        folder = fetch(
+            os.fspath(name),
+            revision=revision,
+            token=token,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            local_files_only=local_files_only,
+            force_download=force_download,
+            subfolder=kwargs.pop("subfolder", None) or "",
+        )
+        with about(name):
+            if not isinstance(config, PreTrainedConfig):
+                config = SeqMTLConfig.from_pretrained(config or folder)
+            assert isinstance(config, SeqMTLConfig), f"{type(config).__name__} is the configuration of another model"
+            config.check()
+            shapes = read_shapes(folder)
+            if not ignore_mismatched_sizes:
+                check_fit(shapes, config, build=cls)
+            if tasks is not None:
+                config = blueprint(config, build=cls).config_for(tasks)
+            options: dict[str, Any] = kwargs | {"use_safetensors": True, "output_loading_info": True}
+            loaded: Any = super().from_pretrained(
+                folder, *model_args, config=config, ignore_mismatched_sizes=ignore_mismatched_sizes, **options
+            )
+            model, report = loaded
+            assert ignore_mismatched_sizes or not report["missing_keys"], report  # else check_fit has spoken
+            settle(model)
+        model.config.name_or_path = model.name_or_path = os.fspath(name)
+        return (model, report) if reports else model
+
+    def needed(self, tasks: Collection[str]) -> list[str]:
+        """``tasks`` and those that they cannot do without, in the model's order.
+
+        An srl task needs the task that finds its predicates; some schemes read what lower tasks predict.
+
+        Raises:
+            ConfigError: when there is no such task.
+        """
+        for name in tasks:
+            if name not in self.tasks:
+                raise ConfigError(f"the model has no task {name!r}; {nearest(name, self.tasks)}")
+        finders = {finder for task in tasks if (finder := self.tasks[task].spec.predicates) is not None}
+        found = {*tasks, *finders, *self.sharing.runs_heads(tasks)}
+        return [task for task in self.tasks if task in found] if len(found) == len(set(tasks)) else self.needed(found)
+
+    def config_for(self, tasks: Collection[str]) -> SeqMTLConfig:
+        """The configuration of this model with ``tasks``, and what they need, alone.
+
+        Raises:
+            ConfigError: when there is no such task, or none is named.
+        """
+        if not tasks:
+            raise ConfigError(f"tasks: none is named; {nearest('', self.tasks)}")
+        kept = [self.tasks[name] for name in self.needed(tasks)]
+        return self.config.with_tasks(kept, sharing_tasks=self.config.sharing_task_names)
+
     def resting_parameters(self, present: Collection[str]) -> list[nn.Parameter]:
         """The parameters on which no loss of the tasks ``present`` depends."""
         serving = {id(p) for p in self.serving_parameters(present)}
@@ -162,21 +278,13 @@ class SeqMTLModel(PreTrainedModel):
             raise ConfigError(f"add_task: freeze got {freeze!r}; allowed: 'meta', None")
         if task.name in self.tasks:
             raise ConfigError(f"add_task: there is a task {task.name!r} already; give the new one another name")
-        config = SeqMTLConfig.of(
-            encoder=self.config.encoder_spec,
-            backbone=self.config.backbone_config,
-            sharing=self.config.sharing_spec,
-            tasks=[*self.tasks.values(), task],
-            sizes=self.config.sizes,
-        )
-        grown = type(self)(config)
-        grown.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
+        grown = self.sibling([*self.tasks.values(), task], sharing_tasks=[*self.config.sharing_task_names, task.name])
         mine, theirs = self.state_dict(), grown.state_dict()
         for name, values in mine.items():
             if name not in theirs or theirs[name].shape != values.shape:
                 raise ConfigError(
                     f"add_task: {name} depends on which tasks there are under sharing of kind "
-                    f"{config.sharing_spec.kind!r}; train a model with task {task.name!r} from the start, "
+                    f"{self.config.sharing_spec.kind!r}; train a model with task {task.name!r} from the start, "
                     "with training.start_from for what can be taken over"
                 )
         known = dict(self.sharing.named_modules())
@@ -186,14 +294,49 @@ class SeqMTLModel(PreTrainedModel):
                     f"add_task: the blocks of {name} would not start at pretrained ones but at random; train a model "
                     f"with task {task.name!r} from the start, with training.start_from for what can be taken over"
                 )
-        grown.load_state_dict(mine, strict=False)
-        for name, parameter in self.named_parameters():
-            grown.get_parameter(name).requires_grad_(parameter.requires_grad)
-        if self.is_activation_checkpointing:
-            grown.activation_checkpointing_enable()
+        grown.take(self)
         if freeze == "meta":
             grown.freeze_meta()
         return grown
+
+    def remove_task(self, name: str) -> Self:
+        """A new model without a task, which says of the others what this one says.
+
+        What only that task needed is left out. Where tasks read each other's towers, its own stays as long as another
+        task can be reached from it.
+
+        Raises:
+            ConfigError: when there is no such task, another one needs it, or it is the only one.
+        """
+        if name not in self.tasks:
+            raise ConfigError(f"remove_task: the model has no task {name!r}; {nearest(name, self.tasks)}")
+        rest = [task for task in self.tasks if task != name]
+        needing = [task for task in rest if name in self.needed([task])]
+        if needing:
+            raise ConfigError(f"remove_task: {', '.join(needing)} cannot do without {name!r}; remove that first")
+        if not rest:
+            raise ConfigError(f"remove_task: {name!r} is the only task; a model has at least one")
+        smaller = self.sibling([self.tasks[task] for task in rest], sharing_tasks=self.config.sharing_task_names)
+        smaller.take(self)
+        return smaller
+
+    def sibling(self, tasks: Sequence[Task], *, sharing_tasks: Sequence[str]) -> Self:
+        """A new model like this one for other tasks, on its device and in its precision; its numbers are random."""
+        names = list(dict.fromkeys(sharing_tasks))
+        sibling = type(self)(self.config.with_tasks(tasks, sharing_tasks=names))
+        sibling.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
+        if self.is_activation_checkpointing:
+            sibling.activation_checkpointing_enable()
+        return sibling.train(self.training)
+
+    def take(self, other: "SeqMTLModel") -> None:
+        """Take over what another model has of this one's parts: values, and whether they are frozen."""
+        mine = self.state_dict()
+        self.load_state_dict({name: v for name, v in other.state_dict().items() if name in mine}, strict=False)
+        parameters = dict(self.named_parameters())
+        for name, parameter in other.named_parameters():
+            if name in parameters:
+                parameters[name].requires_grad_(parameter.requires_grad)
 
     def freeze_meta(self) -> None:
         """Keep the Meta-LSTM as it is in training.

@@ -7,10 +7,13 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported, which reads it once
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+import transformers
 from hypothesis import settings
+from loopback_hub import TOKEN, serve
 
 SEED = 1
 
@@ -51,3 +54,22 @@ def minilm_path() -> Path:
 def tiny_tokenizers() -> Path:
     """The folder of the committed tokenizers: wordpiece, bpe and unigram."""
     return Path(__file__).parent / "fixtures" / "tiny_tokenizers"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A hub on this machine, to which the real client is logged in, with an empty cache."""
+    constants = huggingface_hub.constants
+    with serve() as loopback:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # its storage has a protocol of its own
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "ENDPOINT", loopback.url)
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.partition("/{")
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", loopback.url + "".join(template[1:]))
+        monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)  # remembers where the hub is
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        huggingface_hub.utils.disable_progress_bars()
+        yield loopback
+        huggingface_hub.utils.enable_progress_bars()

@@ -193,3 +193,12 @@ def _padded(sequences: Sequence[Sequence[int]], *, value: int) -> Tensor:
     for row, sequence in zip(array, sequences, strict=True):
         row[: len(sequence)] = sequence
     return torch.from_numpy(array)
+
+
+def vocabularies(indexer: Indexer) -> dict[str, dict[str, int]]:
+    """The number of every word, piece and character that ``indexer`` knows, by kind; empty where it reads none."""
+    return {
+        "words": indexer.words.vocabulary.ids if indexer.words else {},
+        "pieces": indexer.pieces.tokenizer.tokenizer.get_vocab() if indexer.pieces else {},
+        "characters": indexer.characters.vocabulary.ids if indexer.characters else {},
+    }

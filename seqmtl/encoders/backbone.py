@@ -41,7 +41,8 @@ def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrained
 
 def build_backbone(config: PreTrainedConfig) -> PreTrainedModel:
     """An encoder of the same shape with random weights, into which a checkpoint is loaded."""
-    return without_pooler(AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32))
+    # In the precision of what is around it, not in that of the encoder from which training once started.
+    return without_pooler(AutoModel.from_config(config, trust_remote_code=False, dtype=torch.get_default_dtype()))
 
 
 def without_pooler(model: PreTrainedModel) -> PreTrainedModel:

@@ -95,6 +95,13 @@ class Sharing(nn.Module, ABC):
         """The tasks whose heads learn from ``tasks``, since the features of these depend on ``Request.read``."""
         return []
 
+    def runs_heads(self, tasks: Collection[str]) -> list[str]:  # noqa: ARG002  # schemes that read heads need it
+        """The tasks whose heads are run for the features of ``tasks``, by ``Request.read``."""
+        return []
+
+    def keep(self, tasks: Collection[str]) -> None:  # schemes with parts of tasks have some to drop
+        """Drop what only other tasks than ``tasks`` need; nobody asks for the features of those any more."""
+
     def generator(self) -> list[nn.Parameter]:
         """What generates the weights of the tasks' own networks, for all of them; most schemes have no such part."""
         return []
@@ -136,3 +143,9 @@ class Sharing(nn.Module, ABC):
                 start.
         """
         raise NotImplementedError(type(self).__name__)
+
+
+def keep_modules(modules: nn.ModuleDict, tasks: Collection[str]) -> None:
+    """Drop the modules of all tasks but these."""
+    for task in [task for task in modules if task not in tasks]:
+        del modules[task]

@@ -40,8 +40,7 @@ class Branching(Sharing):
         self.tree = tuple(tree)
         self.tops = {task: group[0] for group in tree[-1] for task in group}  # a task to the tower it ends in
         (self.out_features,) = {tower.out_features for tower in towers.values()}
-        for name, tower in towers.items():
-            tower.keep([k for k, groups in enumerate(tree) if name in {self.tops[group[0]] for group in groups}])
+        self.keep(self.tops)
 
     def forward(self, states: States, request: Request) -> SharingOutput:
         """Run the layers on the way to the wanted tasks; tasks that part nowhere have the same ``[B, T, H]``."""
@@ -71,6 +70,16 @@ class Branching(Sharing):
         tops = {self.tops[task]: self._tower(task) for task in tasks}
         outer = [p for tower in tops.values() for p in tower.outer_parameters()]
         return [*(p for layer in layers for p in layer.parameters()), *outer]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the layers that are on the way to none of ``tasks``."""
+        for name, tower in self.towers.items():
+            on_the_way = [
+                number
+                for number, groups in enumerate(self.tree)
+                if any(self.tops[group[0]] == name and not set(tasks).isdisjoint(group) for group in groups)
+            ]
+            tower.keep(on_the_way)  # type: ignore[operator]  # it is a tower
 
     def coupling(self) -> Coupling:
         """The tree: per layer, 1 where two tasks share it."""

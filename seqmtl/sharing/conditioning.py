@@ -62,6 +62,12 @@ class Conditioning(Sharing):
         others = {id(vector) for task, vector in self.vectors.named_parameters() if task not in tasks}
         return [p for p in self.parameters() if id(p) not in others]
 
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the vectors of other tasks."""
+        for task in set(self.tasks) - set(tasks):
+            delattr(self.vectors, task)
+        self.tasks = tuple(task for task in self.tasks if task in tasks)
+
     def coupling(self) -> Coupling:
         """What each task does to each feature: gates, or gamma and beta; where z is put beside the features, z."""
         with torch.no_grad():

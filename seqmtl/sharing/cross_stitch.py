@@ -51,6 +51,10 @@ class CrossStitch(Sharing):
         """The towers from which ``tasks`` can be reached, and the mixers."""
         return self.lockstep.serving(tasks)
 
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the layers of towers from which none of ``tasks`` can be reached."""
+        self.lockstep.keep(tasks)
+
     def prune(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``."""
         return prune(self.lockstep, threshold)

@@ -48,6 +48,10 @@ class Hierarchical(Sharing):
         layers = [self.tower.layers[str(number)] for number in range(self._deepest(tasks))]
         return [*(p for layer in layers for p in layer.parameters()), *self.tower.outer_parameters()]
 
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the layers above the deepest of ``tasks``."""
+        self.tower.keep(range(self._deepest(tasks)))
+
     def _deepest(self, tasks: Collection[str]) -> int:
         return max((self.depths[task] for task in tasks), default=0)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from torch import nn
 
 from seqmtl.batch import States
-from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput, keep_modules
 from seqmtl.sharing.towers.base import Tower
 
 
@@ -30,3 +30,7 @@ class Independent(Sharing):
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The tasks' towers."""
         return [p for task in tasks for p in self.towers[task].parameters()]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the towers of other tasks."""
+        keep_modules(self.towers, tasks)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmtl.batch import States, WordStates
-from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput, keep_modules
 from seqmtl.sharing.towers.bilstm import BiLSTMTower
 
 
@@ -86,7 +86,17 @@ class JointManyTask(Sharing):
 
     def reads(self, tasks: Collection[str]) -> list[str]:
         """The lower tasks with label embeddings; none when gradients stop there."""
-        return [] if self.detach_label_embeddings else [task for task in self.up_to(tasks)[:-1] if task in self.labels]
+        return [] if self.detach_label_embeddings else self.runs_heads(tasks)
+
+    def runs_heads(self, tasks: Collection[str]) -> list[str]:
+        """The lower tasks with label embeddings."""
+        return [task for task in self.up_to(tasks)[:-1] if task in self.labels]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the layers above the highest of ``tasks``, and the label embeddings that nothing reads then."""
+        order = self.up_to(tasks)
+        keep_modules(self.towers, order)
+        keep_modules(self.labels, order[:-1])
 
 
 class LabelEmbedding(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqmtl.batch import PieceStates, States
 from seqmtl.layers.low_rank import ScaledLowRank, ScaleNetwork
-from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput, keep_modules
 from seqmtl.sharing.towers.transformer import TransformerTower
 
 # What the map of the running block has beside it; each thread that uses a model has a value of its own.
@@ -54,6 +54,10 @@ class MetaLoRA(Sharing):
         """The blocks, their networks, and the updates of ``tasks``."""
         own = [p for task in tasks for p in self.updates[task].parameters()]
         return [*self.tower.parameters(), *self.generator(), *own]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the updates of other tasks."""
+        keep_modules(self.updates, tasks)
 
     def generator(self) -> list[nn.Parameter]:
         """The networks that say z."""

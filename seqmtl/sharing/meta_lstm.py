@@ -12,7 +12,7 @@ from seqmtl.batch import States
 from seqmtl.kernels.meta_lstm import MetaStates, meta_lstm
 from seqmtl.layers.dropout import VariationalDropout
 from seqmtl.layers.meta_lstm import BasicCell, MetaCell, stacked
-from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput, keep_modules
 
 
 class MetaLayer(nn.Module):
@@ -73,6 +73,11 @@ class MetaLSTM(Sharing):
             *self.generator(),
             *(p for layer in self.layers for cell in layer.cells(list(tasks)) for p in cell.parameters()),  # type: ignore[operator]
         ]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the basic cells of other tasks."""
+        for layer in self.layers:
+            keep_modules(layer.basic, tasks)  # type: ignore[arg-type]  # they are modules by task
 
     def generator(self) -> list[nn.Parameter]:
         """The meta cells."""

@@ -42,7 +42,8 @@ def prune(lockstep: Lockstep, threshold: float) -> Pruning:
     """
     kept = [still_kept(mixer, threshold) for mixer in lockstep.mixers]  # type: ignore[arg-type]  # they are mixers
     reads = [tower_reads(part, towers=len(lockstep.tasks)) for part in kept]
-    plan = stages(reads, handed_out=lockstep.handed_out, wanted=range(len(lockstep.tasks)))
+    readers = [number for number, task in enumerate(lockstep.tasks) if task in lockstep.readers]
+    plan = stages(reads, handed_out=lockstep.handed_out, wanted=readers)
     for number, (stage, layer) in enumerate(zip(plan, reads, strict=True), start=1):
         for target in stage.targets:
             if not any(layer[target]):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqmtl.batch import States, WordStates
 from seqmtl.sharing.adversary import TaskAdversary
-from seqmtl.sharing.base import Request, Sharing, SharingOutput
+from seqmtl.sharing.base import Request, Sharing, SharingOutput, keep_modules
 from seqmtl.sharing.domain_separation import Reconstruction, difference
 from seqmtl.sharing.towers.base import Tower
 
@@ -128,6 +128,10 @@ class SharedPrivate(Sharing):
         """The shared tower, those of ``tasks``, and what separates them: every labelled sentence teaches that."""
         private = [p for task in tasks for p in self.private[task].parameters()]
         return [*self.shared.parameters(), *private, *self.separation.parameters()]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the private towers of other tasks."""
+        keep_modules(self.private, tasks)
 
     def _stacked(self, read: WordStates, shared: Tensor) -> WordStates:
         """What stacked private towers read, given the shared features ``[B, T, S]``."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqmtl.batch import States
 from seqmtl.layers.mixing import Alpha, Beta
-from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table, keep_modules
 from seqmtl.sharing.coupling import start_alphas, start_betas
 from seqmtl.sharing.pruning import Pruning, prune
 from seqmtl.sharing.towers.base import Tower
@@ -84,6 +84,11 @@ class Sluice(Sharing):
         """The towers from which ``tasks`` can be reached, the alphas, and the tasks' betas."""
         return [*self.lockstep.serving(tasks), *(p for task in tasks for p in self.betas[task].parameters())]
 
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the layers of towers from which none of ``tasks`` can be reached, and the betas of other tasks."""
+        self.lockstep.keep(tasks)
+        keep_modules(self.betas, tasks)
+
     def prune(self, threshold: float) -> Pruning:
         """Remove the alphas whose magnitude is below ``threshold``."""
         return prune(self.lockstep, threshold)
@@ -102,8 +107,9 @@ class Sluice(Sharing):
             f"alpha {number}": Table(slices, slices, matrix)
             for number, matrix in enumerate(self.lockstep.matrices(), start=1)
         }
-        betas = torch.stack([self.betas[task].get_parameter("weight").detach() for task in tasks])  # [M, K]
-        return Coupling(tables | {"beta": Table(tasks, [f"layer {k + 1}" for k in range(betas.shape[1])], betas)})
+        betas = torch.stack([beta.get_parameter("weight").detach() for beta in self.betas.values()])  # [M, K]
+        layers = [f"layer {k + 1}" for k in range(betas.shape[1])]
+        return Coupling(tables | {"beta": Table(list(self.betas), layers, betas)})
 
 
 def subspace_orthogonality(weight: Tensor, *, subspaces: int, form: str) -> Tensor:
@@ -160,4 +166,4 @@ def initial_beta(layers: int, *, pattern: str) -> Tensor:
             beta = torch.full((layers,), 0.1 / (layers - 1))
             beta[-1] = 0.9
             return beta
-    return nn.functional.one_hot(torch.tensor(layers - 1), layers).float()
+    return nn.functional.one_hot(torch.tensor(layers - 1), layers).to(torch.get_default_dtype())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmtl.batch import States
-from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table
+from seqmtl.sharing.base import Coupling, Request, Sharing, SharingOutput, Table, keep_modules
 from seqmtl.sharing.towers.base import Tower
 
 
@@ -61,6 +61,10 @@ class Soft(Sharing):
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The tasks' towers."""
         return [p for task in tasks for p in self.towers[task].parameters()]
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Drop the towers of other tasks."""
+        keep_modules(self.towers, tasks)
 
     def coupling(self) -> Coupling:
         """How far each two towers are from each other, ``||theta_i - theta_j||`` per layer, tied or not."""

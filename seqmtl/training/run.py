@@ -17,6 +17,7 @@ from seqmtl.evaluation.bootstrap import Comparison
 from seqmtl.evaluation.evaluator import compare_predictions, predict_rows, score_rows
 from seqmtl.evaluation.predictions import Annotator, Prediction
 from seqmtl.evaluation.scores import TaskScore
+from seqmtl.hub import fetch
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training.allocation import keep_freed_memory
@@ -121,7 +122,7 @@ def evaluate_checkpoint(
     """Score a checkpoint on a split of its recipe's corpora.
 
     Args:
-        checkpoint: run folder.
+        checkpoint: run folder, or the name of a model on the hub.
         corpus: name of a corpus in the recipe; None: all of the recipe's ``evaluate_on`` that have the split.
         split: name of the split.
         overrides: ``key.path=value`` changes to the saved recipe, for example of a corpus' path.
@@ -137,9 +138,10 @@ def evaluate_checkpoint(
     """
     check_device(device)
     keep_freed_memory()
-    model, indexer = load_checkpoint(checkpoint)
+    run = fetch(checkpoint)
+    model, indexer = load_checkpoint(run)
     annotator = Annotator(model.to(device), indexer)  # type: ignore[arg-type]  # transformers' stub wants a module
-    recipe, folder = load_recipe_of(Path(checkpoint), overrides=overrides)
+    recipe, folder = load_recipe_of(run, overrides=overrides)
     found = {}
     for name, rows in _split_rows(resolved(recipe, folder=folder), corpus=corpus, split=split).items():
         if not any(task.carried_by(row, corpus=name) for task in model.tasks.values() for row in rows):

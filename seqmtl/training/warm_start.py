@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from seqmtl.checkpoints import load_checkpoint
-from seqmtl.data.indexing import Indexer
+from seqmtl.data.indexing import Indexer, vocabularies
 from seqmtl.encoders.cut import Tap
 from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.layers.bilstm import BiLSTM
@@ -226,21 +226,13 @@ def check_vocabularies(indexer: Indexer, donor: Donor) -> None:
     Raises:
         ConfigError: when it has not.
     """
-    ours, theirs = _vocabularies(indexer), _vocabularies(donor.indexer)
+    ours, theirs = vocabularies(indexer), vocabularies(donor.indexer)
     for kind, items in ours.items():
         if items != theirs[kind]:
             raise ConfigError(
                 f"training.start_from: {donor.run} knows {len(theirs[kind]):,} {kind}, this recipe {len(items):,}, and "
                 "they are not the same; name a run with the same encoder on the same training sentences"
             )
-
-
-def _vocabularies(indexer: Indexer) -> dict[str, dict[str, int]]:
-    return {
-        "words": indexer.words.vocabulary.ids if indexer.words else {},
-        "pieces": indexer.pieces.tokenizer.tokenizer.get_vocab() if indexer.pieces else {},
-        "characters": indexer.characters.vocabulary.ids if indexer.characters else {},
-    }
 
 
 def _nothing_taken(model: SeqMTLModel, donor: Donor) -> str:

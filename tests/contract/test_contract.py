@@ -12,15 +12,17 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
+from transformers import AutoConfig, AutoModel
 
 from seqmtl.batch import Batch
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
-from seqmtl.configuration import inventory_sizes
+from seqmtl.configuration import SeqMTLConfig, inventory_sizes
 from seqmtl.data.collation import Collator
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import build_task
 from seqmtl.encoders.backbone import load_backbone_config
+from seqmtl.errors import ConfigError
 from seqmtl.evaluation.predictions import Annotator
 from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import violations
@@ -151,14 +153,9 @@ def sharing(pair: tuple[str, str]) -> SharingSpec:
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def encoder(request: pytest.FixtureRequest, bert: str, sharing: SharingSpec) -> EncoderSpec:
-    spec = without_dropout(ENCODERS[request.param])
-    if spec["kind"] == "transformer":
-        spec["pretrained"] = bert
-    if any(transformer_towers(sharing)):
-        if spec["kind"] != "transformer":
-            pytest.skip("towers of blocks stand on a transformer")
-        spec["scalar_mix"] = False
-    return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(spec)
+    if not goes_with(sharing, request.param):
+        pytest.skip("towers of blocks stand on a transformer")
+    return encoder_for(sharing, request.param, bert=bert)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +167,16 @@ def head(pair: tuple[str, str]) -> Json:
 def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, rows: Rows) -> Case:
     torch.manual_seed(1)
     specs = {"upos": UPOS, TESTED: head} | ({"finder": FINDER} if head["head"]["kind"] == "srl" else {})
+    model, indexer, batch = build(encoder, sharing, specs, rows)
+    assert batch.inputs.pieces is None or len(batch.inputs.pieces.ids) > sum(bool(row["tokens"]) for row in rows)
+    losses, touched = train(model, batch)
+    return Case(model.eval(), indexer, rows, batch, losses, touched)
+
+
+def build(
+    encoder: EncoderSpec, sharing: SharingSpec, specs: Mapping[str, Json], rows: Rows
+) -> tuple[SeqMTLModel, Indexer, Batch]:
+    """A new model for tasks, what it reads with, and all rows as a batch."""
     tasks = [
         build_task(name, TaskSpec.parse({**spec, "head": without_dropout(spec["head"])}, source=name), rows)
         for name, spec in specs.items()
@@ -177,10 +184,20 @@ def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, rows: Rows) -> 
     backbone = load_backbone_config(encoder.pretrained) if isinstance(encoder, TransformerEncoderSpec) else None
     indexer = new_indexer(encoder, backbone=backbone, sentences=[row["tokens"] for row in rows])
     model = SeqMTLModel.from_encoder(encoder, tasks=tasks, sharing=sharing, sizes=inventory_sizes(indexer))
-    batch = Collator(indexer, tasks)([("tiny", row) for row in rows])
-    assert batch.inputs.pieces is None or len(batch.inputs.pieces.ids) > sum(bool(row["tokens"]) for row in rows)
-    losses, touched = train(model, batch)
-    return Case(model.eval(), indexer, rows, batch, losses, touched)
+    return model, indexer, Collator(indexer, tasks)([("tiny", row) for row in rows])
+
+
+def goes_with(sharing: SharingSpec, encoder: str) -> bool:
+    """Whether a scheme can stand on an encoder of ``ENCODERS``."""
+    return encoder == "transformer" or not any(transformer_towers(sharing))
+
+
+def encoder_for(sharing: SharingSpec, name: str, *, bert: str) -> EncoderSpec:
+    """An encoder of ``ENCODERS`` below a scheme."""
+    spec = without_dropout(ENCODERS[name])
+    if spec["kind"] == "transformer":
+        spec |= {"pretrained": bert, "scalar_mix": not any(transformer_towers(sharing))}
+    return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(spec)
 
 
 def without_task(spec: Any, name: str) -> Any:
@@ -298,3 +315,77 @@ def test_a_sentence_has_the_same_scores_alone_and_in_any_batch(case: Case):
             torch.testing.assert_close(value, together[name, kind], atol=1e-5, rtol=1e-5)
     for name, kind, value in scores(case, case.rows[2::-1] + case.rows[-2:]):
         torch.testing.assert_close(value, together[name, kind], atol=1e-5, rtol=1e-5)
+
+
+# --- parts of a model: every scheme on every encoder, with three tasks of which one needs another
+
+SCHEMES = {name: TypeAdapter[SharingSpec](SharingSpec).validate_python(spec) for name, spec in SHARING.items()}
+STACKS = [(scheme, encoder) for scheme, spec in SCHEMES.items() for encoder in ENCODERS if goes_with(spec, encoder)]
+
+
+@pytest.fixture(scope="module", params=STACKS, ids="-".join)
+def whole(request: pytest.FixtureRequest, bert: str, rows: Rows) -> Case:
+    """A model of which no two parameters are alike, untrained."""
+    scheme, name = request.param
+    torch.manual_seed(1)
+    encoder = encoder_for(SCHEMES[scheme], name, bert=bert)
+    specs = {"upos": UPOS, TESTED: HEADS["srl bilstm"], "finder": FINDER}
+    model, indexer, batch = build(encoder, SCHEMES[scheme], specs, rows)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return Case(model.eval(), indexer, rows, batch, [], frozenset())
+
+
+@torch.no_grad()
+def test_auto_classes_give_the_same_bits_from_shards(whole: Case, tmp_path: Path):
+    whole.model.save_pretrained(tmp_path, max_shard_size="8KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    model = AutoModel.from_pretrained(tmp_path)
+    assert (type(AutoConfig.from_pretrained(tmp_path)), type(model)) == (SeqMTLConfig, SeqMTLModel)
+    loaded = Case(model, whole.indexer, whole.rows, whole.batch, [], frozenset())
+    pairs = zip(scores(whole, whole.rows), scores(loaded, whole.rows), strict=True)
+    assert all(torch.equal(ours[2], theirs[2]) for ours, theirs in pairs)
+
+
+@torch.no_grad()
+def test_a_task_alone_gives_the_same_bits_from_its_own_weights(whole: Case, tmp_path: Path):
+    save_checkpoint(tmp_path, whole.model, whole.indexer)
+    model, inputs = whole.model, whole.batch.inputs
+    for task in model.tasks:
+        part, _ = load_checkpoint(tmp_path, tasks=[task])
+        needed = model.needed([task])
+        assert list(part.tasks) == list(part.heads) == needed
+        assert torch.equal(part.features(inputs, [task])[task], model.features(inputs, [task])[task])
+        serving = [*model.encoder.parameters(), *model.sharing.serving(needed)]
+        wanted = {id(p) for p in (*serving, *(p for name in needed for p in model.heads[name].parameters()))}
+        assert [n for n, _ in part.named_parameters()] == [n for n, p in model.named_parameters() if id(p) in wanted]
+
+
+@torch.no_grad()
+def test_removing_a_task_changes_no_bit_of_the_others(whole: Case, tmp_path: Path):
+    inputs = whole.batch.inputs
+    for task in whole.model.tasks:
+        rest = [name for name in whole.model.tasks if name != task]
+        if task in whole.model.needed(rest):
+            with pytest.raises(ConfigError, match=f"cannot do without '{task}'"):
+                whole.model.remove_task(task)
+            continue
+        before = whole.model.features(inputs, rest)
+        smaller = whole.model.remove_task(task)
+        smaller.save_pretrained(tmp_path)
+        for model in (smaller, SeqMTLModel.from_pretrained(tmp_path)):
+            assert list(model.tasks) == list(model.heads) == rest
+            assert all(torch.equal(features, before[name]) for name, features in model.features(inputs, rest).items())
+        assert smaller.num_parameters() < whole.model.num_parameters()
+        assert all(table.values.isfinite().all() for table in smaller.sharing.coupling().tables.values())
+        losses = smaller.train()(inputs, {name: whole.batch.targets[name] for name in rest})
+        assert all(penalty.isfinite() for penalty in losses.penalties.values())
+
+
+@torch.no_grad()
+def test_a_model_in_bfloat16_annotates(whole: Case, tmp_path: Path):
+    whole.model.save_pretrained(tmp_path)
+    model = SeqMTLModel.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert len(Annotator(model, whole.indexer)(whole.rows)) == len(whole.rows)

@@ -53,7 +53,7 @@ def test_recipes_load_and_their_corpora_are_shipped(recipe):
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_runs(code, run, monkeypatch):
+def test_python_runs(code, run, hub, monkeypatch):
     monkeypatch.chdir(run)
     exec(compile(code, "README.md", "exec"), {})
 

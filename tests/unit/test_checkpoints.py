@@ -18,6 +18,7 @@ from seqmtl.checkpoints import (
     save_recipe,
 )
 from seqmtl.errors import CheckpointError
+from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 
 
@@ -57,26 +58,106 @@ def forget_tokenizer(folder: Path) -> None:
         path.unlink()
 
 
+def shard(folder: Path) -> dict[str, Any]:
+    """Cut the weights into two shards; return their index."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    parts = {
+        "model-1.safetensors": dict(list(weights.items())[::2]),
+        "model-2.safetensors": dict(list(weights.items())[1::2]),
+    }
+    for name, part in parts.items():
+        save_file(part, folder / name, metadata={"format": "pt"})
+    return {"metadata": {}, "weight_map": {key: name for name, part in parts.items() for key in part}}
+
+
+def shard_elsewhere(folder: Path, name: str) -> None:
+    """Let the index name a file of the folder above."""
+    index = shard(folder)
+    (folder / "model-1.safetensors").rename(folder.parent / "outside.safetensors")
+    index["weight_map"] = {key: name if "1" in file else file for key, file in index["weight_map"].items()}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def lie_in_the_index(folder: Path) -> None:
+    index = shard(folder)
+    index["weight_map"]["heads.upos.scorer.outer.bias"] = "model-1.safetensors"
+    index["weight_map"]["heads.upos.scorer.outer.weight"] = "model-1.safetensors"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def poison(folder: Path, name: str, value: float) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights[name].view(-1)[1] = value
+
+    edit_weights(folder, change)
+
+
+def set_key(folder: Path, path: str, value: Any) -> None:
+    """Set a key of config.json, such as ``tasks.0.labels``."""
+
+    def change(content: Any) -> None:
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        for part in parents:
+            content = content[part]
+        content[last] = value
+
+    edit_config(folder, change)
+
+
+def behead(folder: Path, task: str) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in weights if name.startswith(f"heads.{task}.")]:
+            del weights[name]
+
+    edit_weights(folder, change)
+
+
+def set_tokenizer_key(folder: Path, key: str, value: Any) -> None:
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+
+
 BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "has no config.json"),
+    "no folder": (shutil.rmtree, "not a checkpoint: there is no such folder"),
     "no config": (lambda f: (f / "config.json").unlink(), "has no config.json"),
     "config cut": (lambda f: cut_in_half(f / "config.json"), r"config\.json: cannot be read"),
-    "config is a list": (lambda f: (f / "config.json").write_text("[]"), r"config\.json: model_type is None"),
-    "foreign model": (lambda f: edit_config(f, lambda c: c.update(model_type="bert")), "model_type is 'bert'"),
-    "newer format": (lambda f: edit_config(f, lambda c: c.update(format_version=99)), "format 99 is newer than 1"),
+    "config is a list": (lambda f: (f / "config.json").write_text("[]"), r"config\.json: must hold a mapping.*list"),
+    "foreign model": (lambda f: set_key(f, "model_type", "bert"), "model_type is 'bert'"),
+    "newer format": (lambda f: set_key(f, "format_version", 99), "format 99 is newer than 2.*upgrade seqmtl"),
+    "no format": (
+        lambda f: edit_config(f, lambda c: c.pop("format_version")),
+        "format_version is None; .*reads 1 to 2",
+    ),
     "no backbone": (lambda f: edit_config(f, lambda c: c.pop("backbone")), "'backbone'"),
+    "no labels": (lambda f: edit_config(f, lambda c: c["tasks"][1].pop("labels")), r"tasks\.1: the key 'labels' is"),
+    "a label twice": (lambda f: set_key(f, "tasks.0.labels", ["A", "A"]), r"tasks\.0: labels must be strings"),
+    "a label is a number": (lambda f: set_key(f, "tasks.0.labels", [1, 2]), r"tasks\.0: labels must be strings"),
+    "a reserved name": (lambda f: set_key(f, "tasks.0.name", "train"), r"tasks\.0: 'train' is reserved"),
+    "a task twice": (lambda f: set_key(f, "tasks.0.name", "chunk"), "tasks are chunk, chunk; give"),
+    "no tasks": (lambda f: set_key(f, "tasks", []), "tasks are none; give one or more"),
+    "a bad head": (lambda f: set_key(f, "tasks.0.spec.head.dropout", 7), r"tasks\.0: .*head\.dropout: got 7"),
+    "bad sharing": (lambda f: set_key(f, "sharing", {"kind": "telepathy"}), r"sharing\.kind: got 'telepathy'; allowed"),
+    "a negative size": (lambda f: set_key(f, "n_characters", -3), "n_characters is -3"),
+    "sharing leaves a task out": (lambda f: set_key(f, "sharing_tasks", ["upos"]), "sharing_tasks leaves out chunk"),
+    "heads that do not divide": (
+        lambda f: set_key(f, "backbone.num_attention_heads", 3),
+        "config.json describes no model that can be built: .*hidden size",
+    ),
     "a label less": (
         lambda f: edit_config(f, lambda c: c["tasks"][0]["labels"].pop()),
-        r"mismatched keys: .*heads\.upos\.scorer\.outer\.weight",
+        r"mismatched keys: heads\.upos\.class_weights \(8 in the weights, 7 by config\.json\)",
     ),
     "a label more": (
         lambda f: edit_config(f, lambda c: c["tasks"][1]["labels"].append("B-NEW")),
         r"mismatched keys: .*heads\.chunk",
     ),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors"),
-    "only a pickle": (pickle_instead, r"model\.safetensors"),
-    "weights cut": (lambda f: cut_in_half(f / "model.safetensors"), r"model\.safetensors"),
-    "weights empty": (lambda f: (f / "model.safetensors").write_bytes(b""), r"model\.safetensors"),
+    "no weights": (
+        lambda f: (f / "model.safetensors").unlink(),
+        r"has no model\.safetensors; a checkpoint needs it, or shards",
+    ),
+    "weights cut": (lambda f: cut_in_half(f / "model.safetensors"), r"model\.safetensors: cannot be read"),
+    "weights empty": (lambda f: (f / "model.safetensors").write_bytes(b""), r"model\.safetensors: cannot be read"),
     "a key less": (
         lambda f: edit_weights(f, lambda w: w.pop("heads.chunk.transitions")),
         r"missing keys: heads\.chunk\.transitions",
@@ -87,8 +168,13 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another shape": (
         lambda f: edit_weights(f, lambda w: w.update({"heads.chunk.start": torch.zeros(1, 99)})),
-        r"mismatched keys: .*heads\.chunk\.start.*99",
+        r"mismatched keys: heads\.chunk\.start \(1 x 99 in the weights, 1 x 5 by",
     ),
+    "index cut": (
+        lambda f: (f / "model.safetensors.index.json").write_text(json.dumps(shard(f))[:40]),
+        r"index\.json: is no index of shards",
+    ),
+    "index lies": (lie_in_the_index, r"weight_map\.heads\.upos.* says model-1\.safetensors, which has no such tensor"),
     "no tokenizer": (forget_tokenizer, "tokenizer"),
     "tokenizer cut": (lambda f: cut_in_half(f / "tokenizer.json"), "tokenizer"),
     "no vocabulary": (lambda f: (f / "vocabulary.json").unlink(), r"vocabulary\.json: no such file"),
@@ -100,15 +186,118 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
 }
 
+# What somebody may put into a checkpoint to harm whoever loads it.
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "only a pickle": (pickle_instead, r"only pytorch_model\.bin: loading a pickle runs whatever code"),
+    "code of its own": (
+        lambda f: set_key(f, "auto_map", {"AutoModel": "modeling.Evil"}),
+        "auto_map is .*runs no code that a checkpoint brings",
+    ),
+    "code in the backbone": (
+        lambda f: set_key(f, "backbone.auto_map", {"AutoModel": "modeling.Evil"}),
+        r"backbone\.auto_map is",
+    ),
+    "a kernel of the hub": (lambda f: set_key(f, "attn_implementation", "evil/kernel"), "attn_implementation is 'evil"),
+    "a kernel for the backbone": (
+        lambda f: set_key(f, "backbone._attn_implementation", "evil/kernel"),
+        r"backbone\._attn_implementation is",
+    ),
+    "another model inside the backbone": (
+        lambda f: set_key(f, "backbone.use_pretrained_backbone", True),
+        r"backbone\.use_pretrained_backbone is",
+    ),
+    "weights elsewhere": (
+        lambda f: set_key(f, "transformers_weights", "../outside.safetensors"),
+        "transformers_weights is '../outside",
+    ),
+    "an adapter": (
+        lambda f: (f / "adapter_config.json").write_text('{"base_model_name_or_path": "evil/base"}'),
+        r"adapter_config\.json: an adapter",
+    ),
+    "code of the tokenizer": (
+        lambda f: set_tokenizer_key(f, "auto_map", {"AutoTokenizer": ["tok.Evil", None]}),
+        r"tokenizer_config\.json: auto_map is",
+    ),
+    "a tokenizer elsewhere": (
+        lambda f: set_tokenizer_key(f, "tokenizer_file", "../../secret.json"),
+        r"tokenizer_file is '../../secret\.json', which is no file of the checkpoint",
+    ),
+    "tokenizers elsewhere": (
+        lambda f: set_tokenizer_key(f, "fast_tokenizer_files", ["../tokenizer.4.0.0.json"]),
+        "fast_tokenizer_files is '../tokenizer",
+    ),
+    "a shard above": (lambda f: shard_elsewhere(f, "../outside.safetensors"), r"is '../outside.*of the same folder"),
+    "a shard anywhere": (
+        lambda f: shard_elsewhere(f, str(f.parent / "outside.safetensors")),
+        r"weight_map\..*outside\.safetensors'; it must be",
+    ),
+    "a shard that is a pickle": (
+        lambda f: shard_elsewhere(f, "pytorch_model.bin"),
+        "is 'pytorch_model.bin'; it must be",
+    ),
+    "NaN": (
+        lambda f: poison(f, "heads.chunk.transitions", float("nan")),
+        r"NaN or infinite.*heads\.chunk\.transitions",
+    ),
+    "infinity": (
+        lambda f: poison(f, "encoder.spelling.weight", float("inf")),
+        r"NaN or inf.*encoder\.spelling\.weight",
+    ),
+    "no head": (lambda f: behead(f, "chunk"), "missing keys: heads.chunk.*there is no head of task 'chunk'"),
+    "a billion words": (lambda f: set_key(f, "n_characters", 10**13), r"characters.* 10000000000000 x 8 by config"),
+    "a number beyond all": (lambda f: set_key(f, "n_characters", 10**30), "config.json describes no model"),
+    "a billion layers": (
+        lambda f: set_key(f, "backbone.num_hidden_layers", 10**9),
+        r"backbone\.num_hidden_layers is 1,000,000,000, but the weights are \d+ tensors",
+    ),
+    "a tower of a billion layers": (
+        lambda f: set_key(f, "sharing.tower", {"kind": "bilstm", "layers": 10**9}),
+        r"sharing\.tower\.layers is 1,000,000,000",
+    ),
+    "a billion subspaces": (
+        lambda f: set_key(
+            f, "sharing", {"kind": "sluice", "tower": {"kind": "bilstm", "width": 2 * 10**9}, "subspaces": 10**9}
+        ),
+        r"sharing\.subspaces is 1,000,000,000",
+    ),
+    "a wide head": (
+        lambda f: set_key(f, "tasks.0.spec.head.hidden", 10**12),
+        r"missing keys: heads\.upos.*|mismatched keys: .*1000000000000",
+    ),
+    "a thousand tasks": (
+        lambda f: edit_config(f, lambda c: c["tasks"].extend(c["tasks"][0] | {"name": f"t{n}"} for n in range(10**3))),
+        "1,002 tasks, but the weights are",
+    ),
+}
+
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_a_broken_checkpoint_is_an_error_that_names_what_is_broken(folder: Path, breakage: str):
-    load_checkpoint(folder)
     do, message = BREAKAGES[breakage]
     do(folder)
     with pytest.raises(CheckpointError, match=message) as caught:
         load_checkpoint(folder)
-    assert str(folder) in str(caught.value) or breakage == "no backbone"
+    assert str(caught.value).startswith(str(folder))
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_hostile_checkpoint_is_refused_with_the_reason(folder: Path, attack: str):
+    do, message = HOSTILE[attack]
+    do(folder)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(folder)
+    assert str(caught.value).startswith(str(folder))
+    if "tokenizer" not in attack:  # which the model does not load
+        with pytest.raises(CheckpointError, match=message):
+            SeqMTLModel.from_pretrained(folder)
+
+
+def test_what_was_broken_above_is_whole_before(folder: Path):
+    load_checkpoint(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"beside safetensors a pickle is not looked at")
+    load_checkpoint(folder)
+    (folder / "model.safetensors.index.json").write_text(json.dumps(shard(folder)))
+    load_checkpoint(folder)
 
 
 def test_a_checkpoint_is_safetensors_json_and_a_tokenizer(folder: Path):

@@ -86,6 +86,13 @@ OPTIONS = {
         "device": ["--device"],
         "overrides": ["--set"],
     },
+    "push": {
+        "run": [],
+        "name": [],
+        "private": ["--private"],
+        "revision": ["--revision"],
+        "licence": ["--licence"],
+    },
     "schema": {},
 }
 
@@ -458,6 +465,33 @@ def test_a_folder_that_is_no_checkpoint_is_refused(seqmtl, tmp_path, command):
     code, shown, message = seqmtl(command, tmp_path, *more.get(command, []))
     assert (code, shown) == (2, "")
     assert "not a checkpoint: it has no config.json" in message
+
+
+def test_push_publishes_and_the_other_commands_know_the_model_by_its_name(
+    seqmtl, sluice_run, hub, tmp_path, monkeypatch
+):
+    code, shown, errors = seqmtl("push", sluice_run, "me/sluice", "--private", "--licence", "cc0-1.0")
+    assert (code, errors) == (0, "")
+    assert shown.startswith(f"me/sluice: {hub.url}/me/sluice/commit/")
+    assert b"license: cc0-1.0" in hub.files("me/sluice")["README.md"]
+    monkeypatch.chdir(tmp_path)
+    for command, *more in (["predict", "Anna slept."], ["evaluate"], ["inspect"]):
+        here, there = (seqmtl(command, run, *more) for run in (sluice_run, "me/sluice"))
+        assert (here[0], there[0]) == (0, 0)
+        assert there[1].split()[-20:] == here[1].split()[-20:]
+    assert seqmtl("inspect", "me/sluice", "--plot")[0] == 0
+    assert {file.name for file in tmp_path.glob("*.png")} == {"coupling-alpha.png", "coupling-beta.png"}
+    assert not (tmp_path / "me").exists()
+
+
+def test_a_model_that_the_hub_lacks_is_one_message(seqmtl, hub):
+    code, shown, message = seqmtl("predict", "me/nothing", "Anna slept.")
+    assert (code, shown) == (2, "")
+    assert message.startswith("error: me/nothing: is no folder here, and the hub has no such model")
+    hub.repositories.clear()
+    code, shown, message = seqmtl("push", "nowhere/at/all", "me/nothing")
+    assert (code, shown) == (2, "")
+    assert "there is no such folder" in message
 
 
 # Bad input, the list of issue 2.

@@ -64,7 +64,7 @@ def test_a_configuration_comes_back_from_its_file(kind: str, loader, tmp_path: P
     assert loaded.to_dict().keys() == config.to_dict().keys()
     content = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert content["model_type"] == "seqmtl"
-    assert content["format_version"] == 1
+    assert content["format_version"] == 2
     assert [task["labels"] for task in content["tasks"]] == [["X", "A", "É"], ["O", "S-A"], ["O", "B-V"]]
 
 

@@ -9,12 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from seqmtl import SeqMTLModel
 from seqmtl.evaluation import scores_from_json
 from seqmtl.training import evaluate_checkpoint
 
@@ -72,19 +70,12 @@ def test_predict_tags_lines(script, tiny_run):
     assert "\n  chunk\t0\t" in shown
 
 
-def test_push_to_hub_sends_the_model_and_what_it_reads_with(script, tiny_run, monkeypatch):
-    sent = {}
-    monkeypatch.setattr(
-        SeqMTLModel, "push_to_hub", lambda _, repo_id, *, private: sent.update(model=repo_id, private=private)
-    )
-    monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", lambda _, **asked: sent.update(asked))
-    code, _, errors = script("push_to_hub", tiny_run, "me/tagger", "--private")
+def test_push_to_hub_publishes_a_run(script, tiny_run, hub):
+    code, shown, errors = script("push_to_hub", tiny_run, "me/tagger", "--private")
     assert (code, errors) == (0, "")
-    assert (sent["model"], sent["repo_id"], sent["private"]) == ("me/tagger", "me/tagger", True)
-    kept = huggingface_hub.utils.filter_repo_objects(
-        [str(file.relative_to(tiny_run)) for file in tiny_run.rglob("*")], ignore_patterns=sent["ignore_patterns"]
-    )
-    assert set(kept) == {"vocabulary.json", "recipe.yaml", "metrics.json"}
+    assert shown == f"{hub.url}/me/tagger/commit/{hub.repositories['me/tagger'].branches['main']}\n"
+    assert hub.repositories["me/tagger"].private
+    assert {"README.md", "config.json", "model.safetensors", "recipe.yaml"} < set(hub.files("me/tagger"))
 
 
 @pytest.mark.parametrize(("name", "more"), [("evaluate", []), ("predict", []), ("push_to_hub", ["me/tagger"])])

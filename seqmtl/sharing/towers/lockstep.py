@@ -64,6 +64,7 @@ class Lockstep(nn.Module):
         self.towers = nn.ModuleDict(towers)
         self.mixers = nn.ModuleList(mixers)
         self.tasks = tuple(towers)
+        self.readers = self.tasks  # that are handed mixtures
         self.handed_out = tuple(handed_out)
         self.rewire(reads)
 
@@ -75,10 +76,15 @@ class Lockstep(nn.Module):
         """
         self.reads = tuple(reads)
         before = sum(len(tower.layers) for tower in self.in_order())
-        stages = self.plan(self.tasks)
+        stages = self.plan(self.readers)
         for number, tower in enumerate(self.in_order()):
             tower.keep([k for k, stage in enumerate(stages) if number in stage.sources])
         return before - sum(len(tower.layers) for tower in self.in_order())
+
+    def keep(self, tasks: Collection[str]) -> None:
+        """Hand mixtures to ``tasks`` only from now on, and drop the layers that none of them reaches."""
+        self.readers = tuple(task for task in self.tasks if task in tasks)
+        self.rewire(self.reads)
 
     def plan(self, tasks: Collection[str]) -> list[Stage]:
         """What has to be run of each layer for ``tasks``."""

@@ -92,7 +92,7 @@ def test_the_trained_checkpoint_needs_neither(recipe, other, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("part", "values", "message"),
     [
-        ("training", {"start_from": "none"}, r"training\.start_from: .*has no config\.json"),
+        ("training", {"start_from": "none"}, r"training\.start_from: .*there is no such folder"),
         ("sharing", {"alpha_from": "none.json"}, r"sharing\.alpha_from: .*none\.json: No such file"),
         (
             "sharing",

@@ -4,7 +4,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from seqmtl.sharing.base import Coupling, Table
-from seqmtl.training.coupling_plots import alpha_course, bars, block_magnitudes, heat_maps, plot_coupling
+from seqmtl.sharing.plots import alpha_course, bars, block_magnitudes, heat_maps, plot_coupling
 
 
 def square(names, values=None):
