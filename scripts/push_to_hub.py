@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from seqmtl import SeqMTLError, load_checkpoint
 
-PICTURES_AND_LOGS = ["training.png", "coupling-*.png", "history.jsonl", "best/*"]
+PICTURES_AND_LOGS = ["training.png", "coupling-*.png", "history.jsonl", "best/*", "state/*"]
 
 
 def main(

@@ -33,7 +33,16 @@ from seqmtl.checkpoints import load_checkpoint
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.data.corpus import Corpus, rows_from_dataset
 from seqmtl.documents import Document
-from seqmtl.errors import CheckpointError, ConfigError, DataError, EncoderError, LabelError, SeqMTLError, TrainingError
+from seqmtl.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    EncoderError,
+    LabelError,
+    SeqMTLError,
+    StoppedError,
+    TrainingError,
+)
 from seqmtl.evaluation import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
@@ -57,6 +66,7 @@ __all__ = [
     "SeqMTLConfig",
     "SeqMTLError",
     "SeqMTLModel",
+    "StoppedError",
     "Tagger",
     "TaskScore",
     "TrainingError",

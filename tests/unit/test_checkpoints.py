@@ -178,7 +178,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_former_one(folder, tiny_
 
     with monkeypatch.context() as patched:
         patched.setattr(type(other.indexer), "save_pretrained", fail)  # after the weights
-        with pytest.raises(CheckpointError, match=rf"^{folder}: cannot be written \(No space left on device\)"):
+        with pytest.raises(CheckpointError, match=rf"^{folder}: cannot be written \(No space left.*\); .* is kept"):
             save_checkpoint(folder, other.model, other.indexer)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     save_checkpoint(folder, other.model, other.indexer)
