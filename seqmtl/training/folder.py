@@ -48,12 +48,18 @@ def clear_folder(out: Path) -> None:
     """Remove what a former run left in ``out``; a folder that was none stays as it is."""
     if not _is_run(out):
         return
-    tidy(out)
+    tidy_folder(out)
     for folder in (STATE, BEST):
         remove_folder(out / folder)
     for pattern in OURS:
         for file in out.glob(pattern):
             file.unlink()
+
+
+def tidy_folder(out: Path) -> None:
+    """Remove from ``out`` what a run that was killed had not written to its end, or not removed."""
+    for folder in (out, out / STATE, *(out / BEST).glob("*")):
+        tidy(folder)
 
 
 def _is_run(out: Path) -> bool:

@@ -22,7 +22,7 @@ from seqmtl.evaluation.scores import TaskScore
 from seqmtl.sharing.coupling import moving
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training.course import Course
-from seqmtl.training.folder import BEST, clear_folder
+from seqmtl.training.folder import BEST, clear_folder, tidy_folder
 from seqmtl.training.history import History
 from seqmtl.training.interruption import Interruption
 from seqmtl.training.learner import Learner, labelled_words
@@ -145,8 +145,9 @@ class Run:
             return None
         check_finished(load_recipe_of(self.out)[0], self.prepared.recipe, out=self.out)
         self.say("is finished; there is nothing left to train")
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process:  # a kill may have been faster
             self.states.clear()
+            tidy_folder(self.out)
         return {corpus: scores_from_json(by_task) for corpus, by_task in metrics["test"].items()}
 
     def begin(self, *, resume: bool) -> None:
@@ -156,6 +157,9 @@ class Run:
             CheckpointError: when the state is broken.
             ConfigError: when it is not of this run.
         """
+        if self.accelerator.is_main_process:
+            tidy_folder(self.out)
+        self.accelerator.wait_for_everyone()
         state = self.states.newest() if resume else None
         if state is None:
             if resume:

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from seqmtl.errors import CheckpointError, TrainingError, cannot_write
-from seqmtl.files import aside_of, remove_folder, sync, tidy
+from seqmtl.files import aside_of, remove_folder, sync
 from seqmtl.training.folder import STATE
 from seqmtl.training.record import read_record, write_record
 
@@ -75,10 +75,7 @@ class States:
                     remove_folder(old)
 
     def newest(self) -> Path | None:
-        """The newest state, the same for all processes; what is left of an attempt to write one is removed."""
-        if self.accelerator.is_main_process:
-            tidy(self.folder)
-        self.accelerator.wait_for_everyone()
+        """The newest state, if there is one."""
         found = self.all()
         return found[-1] if found else None
 
