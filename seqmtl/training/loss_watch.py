@@ -46,7 +46,7 @@ class LossWatch:
         if not latest:
             return
         step, cost = next(self._not_finite(latest), (math.inf, None))
-        first = self._accelerator.gather(torch.tensor([step], device=self._accelerator.device)).min().item()  # type: ignore[union-attr]
+        first = self._accelerator.gather(torch.tensor([float(step)], device=self._accelerator.device)).min().item()  # type: ignore[union-attr]
         if first == math.inf:
             return
         if cost is None or step > first:
