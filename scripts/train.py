@@ -10,7 +10,7 @@ starts them all. With GPUs both do.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from transformers.utils import logging
@@ -22,14 +22,15 @@ def main(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
     out: Annotated[Path | None, typer.Option(help="Run folder, the checkpoint; default: runs/NAME.")] = None,
     overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],  # noqa: B006 - only read
+    resume: Annotated[Literal["auto"] | None, typer.Option(help="Go on from the newest state, if any.")] = None,
 ) -> None:
     logging.disable_progress_bar()
     try:
         spec, folder = load_recipe(recipe, overrides=overrides)
-        train_recipe(spec, out or Path("runs") / spec.name, folder=folder)
+        train_recipe(spec, out or Path("runs") / spec.name, folder=folder, resume=resume == "auto")
     except SeqMTLError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

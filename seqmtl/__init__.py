@@ -47,6 +47,7 @@ from seqmtl.errors import (
     HubError,
     LabelError,
     SeqMTLError,
+    StoppedError,
     TrainingError,
 )
 from seqmtl.evaluation import TaskScore
@@ -74,6 +75,7 @@ __all__ = [
     "SeqMTLConfig",
     "SeqMTLError",
     "SeqMTLModel",
+    "StoppedError",
     "Tagger",
     "TaskScore",
     "TrainingError",

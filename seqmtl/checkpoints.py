@@ -1,17 +1,20 @@
 """One folder is all there is: weights, configuration, tokenizer or vocabularies, recipe, scores."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 
 from seqmtl.config_format import refuse_code
 from seqmtl.configuration import SeqMTLConfig, inventory_sizes
 from seqmtl.data.indexers import load_indexer
 from seqmtl.data.indexing import Indexer, vocabularies
-from seqmtl.errors import CheckpointError, ConfigError, EncoderError
+from seqmtl.errors import CheckpointError, ConfigError, EncoderError, cannot_write
+from seqmtl.files import write_text, written_aside
 from seqmtl.hub import fetch
 from seqmtl.merging import merge_models
 from seqmtl.modeling import SeqMTLModel
@@ -21,10 +24,17 @@ RECIPE, METRICS = "recipe.yaml", "metrics.json"
 
 
 def save_checkpoint(folder: Path, model: SeqMTLModel, indexer: Indexer) -> None:
-    """Write a model and what it reads with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    indexer.save_pretrained(folder)
+    """Write a model and what it reads with.
+
+    A former checkpoint of the same model stays whole until this one is, whatever happens: within a run only the weights
+    change, which are one file (transformers cuts them above 50 GB).
+
+    Raises:
+        CheckpointError: when it cannot be written, for example because the disk is full.
+    """
+    with _writing(folder), written_aside(folder, last="*.safetensors") as aside:
+        model.save_pretrained(aside)
+        indexer.save_pretrained(aside)
 
 
 def load_checkpoint(
@@ -153,7 +163,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 def save_recipe(folder: Path, recipe: RecipeSpec) -> None:
     """Write the recipe with every default spelled out."""
-    (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
+    with _writing(folder / RECIPE):
+        write_text(folder / RECIPE, recipe_text(recipe))
 
 
 def recipe_text(recipe: RecipeSpec) -> str:
@@ -175,4 +186,19 @@ def load_recipe_of(folder: Path, *, overrides: Sequence[str] = ()) -> tuple[Reci
 
 def save_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     """Write scores as JSON."""
-    (folder / METRICS).write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with _writing(folder / METRICS):
+        write_text(folder / METRICS, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read what ``save_metrics`` wrote; empty when nothing was."""
+    path = folder / METRICS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: {cannot_write(error)}") from None

@@ -41,6 +41,9 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+    resume: Annotated[
+        Literal["auto"] | None, typer.Option(help="Go on from the newest state in the run folder, if there is one.")
+    ] = None,
 ) -> None:
     """Train a recipe; the run folder is the checkpoint."""
     from seqmtl.specs.recipe import load_recipe
@@ -49,7 +52,7 @@ def train(
     console = Console()
     spec, folder = load_recipe(recipe, overrides=overrides)
     out = out or Path("runs") / spec.name
-    train_recipe(spec, out, folder=folder, console=console)
+    train_recipe(spec, out, folder=folder, console=console, resume=resume == "auto")
     console.print(f"checkpoint, history and curves: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -312,7 +315,10 @@ def _read(file: Path) -> str:
 
 
 def main() -> None:
-    """Run the command line; an error that a person can mend is one message and exit code 2."""
+    """Run the command line; an error that a person can mend is one message and exit code 2.
+
+    A run that was told to stop, and can go on, exits with 75.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # words are remembered, and a fork would warn
     from transformers.utils import logging as transformers_logging
 
@@ -322,7 +328,7 @@ def main() -> None:
         app()
     except SeqMTLError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False, style="red")
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What one forward pass costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from torch import Tensor
 
@@ -19,3 +20,11 @@ class Losses:
 
     tasks: Mapping[str, HeadLoss]
     penalties: Mapping[str, Tensor]
+
+    def detach(self) -> Self:
+        """The same numbers without what made them."""
+        return replace(
+            self,
+            tasks={task: replace(loss, total=loss.total.detach()) for task, loss in self.tasks.items()},
+            penalties={name: penalty.detach() for name, penalty in self.penalties.items()},
+        )

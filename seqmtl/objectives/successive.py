@@ -1,6 +1,6 @@
 """Successive regularisation (Hashimoto et al., EMNLP 2017, section 3)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +24,26 @@ class SuccessiveRegularisation:
 
         What does not learn, or has a weight of 0, is left out.
         """
+        self._anchor(parameters, classifiers=classifiers, at=lambda p: p.detach().clone())
+
+    def anchor_at(self, anchors: Mapping[nn.Parameter, Tensor], *, classifiers: Iterable[nn.Parameter]) -> None:
+        """Anchor parameters at what ``anchors`` gave when they were."""
+        self._anchor(anchors, classifiers=classifiers, at=lambda p: anchors[p].to(p.device))
+
+    def anchors(self) -> dict[nn.Parameter, Tensor]:
+        """Where each parameter that is anchored is held."""
+        return {p: anchor for _, p, anchor in self._anchored}
+
+    def _anchor(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        classifiers: Iterable[nn.Parameter],
+        at: Callable[[nn.Parameter], Tensor],
+    ) -> None:
         of_classifiers = {id(p) for p in classifiers}
         weights = {p: self.classifier_delta if id(p) in of_classifiers else self.delta for p in parameters}
-        self._anchored = [
-            (weight, p, p.detach().clone()) for p, weight in weights.items() if weight > 0.0 and p.requires_grad
-        ]
+        self._anchored = [(weight, p, at(p)) for p, weight in weights.items() if weight > 0.0 and p.requires_grad]
 
     def term(self) -> Tensor | None:
         """The penalty, a scalar; None when nothing is anchored."""

@@ -51,5 +51,9 @@ class TrainingSpec(Spec):
     log_coupling_every: int = Field(
         default=100, ge=1, description="steps between entries of what the tasks share in history.jsonl"
     )
+    save_every: int | None = Field(
+        default=None, ge=1, description="steps between saved states, to go on from; null: at the end of each epoch only"
+    )
+    keep_states: int = Field(default=1, ge=1, description="the newest n are kept, until the run is finished")
     seed: int = Field(default=1, ge=0)
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()

@@ -1,23 +1,25 @@
 """The run folder, before anything is written to it."""
 
 import os
-import shutil
 from pathlib import Path
 
 from seqmtl.errors import ConfigError
+from seqmtl.files import remove_folder, tidy
 from seqmtl.training.history import HISTORY
 
 BEST = "best"  # holds a checkpoint per task
+STATE = "state"  # holds what a run that is not finished needs to go on
 # What a run writes; nothing else in its folder is ever removed.
 OURS = (
+    "metrics.json",  # first: it says that the run is finished
     HISTORY,
     "added_tokens.json",
     "chat_template.jinja",
     "config.json",
     "coupling-*.png",
-    "metrics.json",
     "model*.safetensors",
     "model.safetensors.index.json",
+    "not_finite-*.json",
     "recipe.yaml",
     "scores-*.json",
     "special_tokens_map.json",
@@ -46,10 +48,18 @@ def clear_folder(out: Path) -> None:
     """Remove what a former run left in ``out``; a folder that was none stays as it is."""
     if not _is_run(out):
         return
-    shutil.rmtree(out / BEST, ignore_errors=True)
+    tidy_folder(out)
+    for folder in (STATE, BEST):
+        remove_folder(out / folder)
     for pattern in OURS:
         for file in out.glob(pattern):
             file.unlink()
+
+
+def tidy_folder(out: Path) -> None:
+    """Remove from ``out`` what a run that was killed had not written to its end, or not removed."""
+    for folder in (out, out / STATE, *(out / BEST).glob("*")):
+        tidy(folder)
 
 
 def _is_run(out: Path) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure  # without pyplot: no display is needed, and the user's backend stays
 
-from seqmtl.errors import DataError
+from seqmtl.errors import DataError, TrainingError, cannot_write
+from seqmtl.files import sync, write_text
 from seqmtl.sharing.base import Coupling
 from seqmtl.sharing.coupling import coupling_from_json, coupling_to_json
 
@@ -25,23 +26,46 @@ class History:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Start an empty history in ``folder``."""
+        """In ``folder``, where nothing is written yet."""
         self.folder = folder
         self.events: list[dict[str, Any]] = []
-        (folder / HISTORY).write_text("", encoding="utf-8")
+
+    def start(self) -> None:
+        """Begin an empty history."""
+        self.events = []
+        (self.folder / HISTORY).write_text("", encoding="utf-8")
 
     def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
-        """Write one event."""
+        """Write one event.
+
+        Raises:
+            TrainingError: when it cannot be written, for example because the disk is full.
+        """
         event = {"kind": kind, "step": step, **values}
         self.events.append(event)
-        with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        try:
+            with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
+        except OSError as error:
+            raise TrainingError(f"{self.folder / HISTORY}: {cannot_write(error)}") from None
 
     def add_coupling(self, step: int, coupling: Coupling) -> None:
         """Write what is shared at ``step``, once; a scheme without tables has nothing to write."""
         written = any(event["kind"] == "coupling" and event["step"] == step for event in self.events)
         if coupling.tables and not written:
             self.add("coupling", step, {"tables": coupling_to_json(coupling)})
+
+    def state_dict(self) -> dict[str, int]:
+        """How many events there are; they are brought to the disk, so that there are not fewer later."""
+        sync(self.folder / HISTORY)
+        return {"events": len(self.events)}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on after the first so many events; what was written after them has not happened."""
+        path = self.folder / HISTORY
+        kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[: state["events"]]
+        write_text(path, "".join(kept))
+        self.events = [json.loads(line) for line in kept]
 
     def plot(self) -> Path:
         """Draw the training loss and the dev score of each task over steps."""

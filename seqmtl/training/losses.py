@@ -60,3 +60,14 @@ class RunningLosses:
         means = {name: total / count for name, (total, count) in zip(self._penalties, found.tolist(), strict=True)}
         self._penalties = {}
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added since the last call, on this process."""
+        penalties = {name: torch.stack(values) for name, values in self._penalties.items()}
+        return {"totals": self._totals, "words": self._words, "penalties": penalties}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        device = self._totals.device
+        self._totals, self._words = state["totals"].to(device), state["words"]
+        self._penalties = {name: list(values.to(device)) for name, values in state["penalties"].items()}

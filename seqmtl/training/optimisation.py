@@ -1,7 +1,7 @@
 """Which parameter learns how fast, and when."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -91,6 +91,11 @@ def _depths(model: SeqMTLModel) -> dict[int, int]:
 
 def build_schedule(optimizer: torch.optim.Optimizer, spec: TrainingSpec, *, steps: int) -> LambdaLR:
     """Linear warm-up, then constant, linear or cosine decay to 0 at ``steps``."""
+    return LambdaLR(optimizer, rate_factor(spec, steps=steps))
+
+
+def rate_factor(spec: TrainingSpec, *, steps: int) -> Callable[[int], float]:
+    """By what each learning rate is multiplied, after so many of all ``steps``."""
     warmup = round(spec.warmup * steps)
 
     def factor(step: int) -> float:
@@ -105,4 +110,4 @@ def build_schedule(optimizer: torch.optim.Optimizer, spec: TrainingSpec, *, step
             case "cosine":
                 return 0.5 * (1.0 + math.cos(math.pi * progress))
 
-    return LambdaLR(optimizer, factor)
+    return factor

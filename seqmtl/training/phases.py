@@ -1,6 +1,7 @@
 """Epochs that go through the tasks one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seqmtl.data.tasks import Task
 from seqmtl.modeling import SeqMTLModel
@@ -43,6 +44,18 @@ class Phases:
         term = self.regularisation.term()
         if term is not None:
             term.backward()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whose turn it is, and where parameters are held, by their names."""
+        names = {p: name for name, p in self.model.named_parameters()}
+        anchors = {names[p]: anchor for p, anchor in self.regularisation.anchors().items()}
+        return {"latest": self._latest, "anchors": anchors}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self._latest = None if state["latest"] is None else tuple(state["latest"])
+        anchors = {self.model.get_parameter(name): anchor for name, anchor in state["anchors"].items()}
+        self.regularisation.anchor_at(anchors, classifiers=self.model.heads.parameters())
 
     def _anchor(self, epoch_before: int, task_before: str, *, epoch: int) -> None:
         """The phase before is over, and nothing has moved since."""

@@ -33,23 +33,27 @@ def train_recipe(
     *,
     folder: Path | None = None,
     console: Console | None = None,
+    resume: bool = False,
 ) -> dict[str, dict[str, TaskScore]]:
     """Train a recipe into the run folder ``out``.
 
     Args:
         recipe: what to do; ``load_recipe`` reads one.
         out: run folder; afterwards it is the checkpoint. A former run in it is removed once nothing is wrong with this
-            one.
+            one, unless this one is to ``resume`` it.
         folder: against which the recipe's paths are resolved, the second value of ``load_recipe``; None: the current
             folder.
         console: where to report; None: the standard output.
+        resume: go on from the newest state in ``out``, to the same end as without the pause; where there is none,
+            start at the beginning. A run that is finished is left as it is.
 
     Returns:
         Test scores per corpus and task.
 
     Raises:
         SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order.
-        TrainingError: when a loss is not finite.
+        StoppedError: when SIGTERM or SIGUSR1 asked for it; ``resume`` goes on.
+        TrainingError: when a loss is not finite, memory is too small, or the disk is full.
     """
     spec = recipe.training
     check_trackers(spec.trackers)
@@ -69,7 +73,7 @@ def train_recipe(
     console = Console(quiet=True) if quiet else console or Console()
     if prepared.warm_start is not None:
         console.print(str(prepared.warm_start), markup=False, highlight=False, soft_wrap=True)
-    return train(prepared, Path(out), console=console, accelerator=accelerator)
+    return train(prepared, Path(out), console=console, accelerator=accelerator, resume=resume)
 
 
 def check_trackers(trackers: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Which evaluation was best, and when to stop looking for a better one."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class Selection:
@@ -24,6 +25,20 @@ class Selection:
             return True
         self._worse += 1
         return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far, and for how long."""
+        return {
+            "best_mean": self.best_mean,
+            "best_epoch": self.best_epoch,
+            "best_per_task": self.best_per_task,
+            "worse": self._worse,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.best_mean, self.best_epoch, self._worse = state["best_mean"], state["best_epoch"], state["worse"]
+        self.best_per_task = {task: (score, epoch) for task, (score, epoch) in state["best_per_task"].items()}
 
     def improved(self, scores: Mapping[str, float]) -> list[str]:
         """The tasks that have never scored as high."""

@@ -1,5 +1,6 @@
 """Checkpoints: they come back whole, and a broken one is an error that names what is broken."""
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -355,3 +356,26 @@ def test_metrics_are_readable_json(tmp_path: Path):
     text = (tmp_path / "metrics.json").read_text(encoding="utf-8")
     assert json.loads(text) == {"test": {"ewt": {"é": 0.5}}}
     assert "é" in text
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_former_one(folder, tiny_model, monkeypatch):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = tiny_model("upos", "chunk", seed=2)
+
+    def fail(self, aside):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(other.indexer), "save_pretrained", fail)  # after the weights
+        with pytest.raises(CheckpointError, match=rf"^{folder}: cannot be written \(No space left.*\); .* is kept"):
+            save_checkpoint(folder, other.model, other.indexer)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    save_checkpoint(folder, other.model, other.indexer)
+    assert {name for name, old in before.items() if (folder / name).read_bytes() != old} == {"model.safetensors"}
+
+
+def test_recipe_and_scores_that_cannot_be_written_are_an_error(tmp_path):
+    with pytest.raises(
+        CheckpointError, match=r"nowhere/metrics\.json: cannot be written \(No such file or directory\)"
+    ):
+        save_metrics(tmp_path / "nowhere", {})

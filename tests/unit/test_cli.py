@@ -57,7 +57,7 @@ def refused(seqmtl, write_recipe, tmp_path):
 
 # What a person types is a promise: whoever changes an option changes this table and the changelog.
 OPTIONS = {
-    "train": {"recipe": [], "out": ["--out"], "overrides": ["--set"]},
+    "train": {"recipe": [], "out": ["--out"], "overrides": ["--set"], "resume": ["--resume"]},
     "evaluate": {
         "run": [],
         "corpus": ["--corpus"],
@@ -109,7 +109,7 @@ def test_commands_and_options_stay_as_they_are():
         for name, command in commands.items()
     }
     assert found == OPTIONS
-    assert [p.required for p in commands["train"].params] == [True, False, False]
+    assert [p.required for p in commands["train"].params] == [True, False, False, False]
     assert [p.required for p in commands["prune"].params] == [True, True, True, False, False, False]
 
 

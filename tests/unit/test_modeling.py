@@ -26,7 +26,7 @@ from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import BiLSTMEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.sharing import SharingSpec
-from seqmtl.training.loop import rest_absent_tasks
+from seqmtl.training.learner import rest_absent_tasks
 
 Build = Callable[..., Any]
 Json = dict[str, Any]

@@ -3,9 +3,11 @@ import os
 import pytest
 
 from seqmtl.errors import ConfigError
-from seqmtl.training.folder import clear_folder, make_folder
+from seqmtl.training.folder import clear_folder, make_folder, tidy_folder
 
 STALE = [
+    ".aside-state/step-00000001/shared.json",
+    ".aside/config.json",
     "best/ner/config.json",
     "config.json",
     "coupling-alpha.png",
@@ -13,8 +15,10 @@ STALE = [
     "metrics.json",
     "model-00001-of-00002.safetensors",
     "model.safetensors",
+    "not_finite-0.json",
     "recipe.yaml",
     "scores-dev.json",
+    "state/step-00000001/shared.json",
     "tokenizer.json",
     "vocabulary.json",
 ]
@@ -36,6 +40,7 @@ def test_a_former_run_goes_and_nothing_else(tmp_path):
     clear_folder(tmp_path)
     assert files(tmp_path) == KEPT
     assert not (tmp_path / "best").exists()
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_former_pruned_run_which_has_no_history_goes(tmp_path):
@@ -64,3 +69,11 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: not (path == tmp_path and mode == os.W_OK))  # root may write
     with pytest.raises(ConfigError, match="cannot be written to"):
         make_folder(tmp_path)
+
+
+def test_what_is_not_whole_goes_where_a_run_writes_and_nowhere_else(tmp_path):
+    aside = [".aside-metrics.json", ".aside/config.json", "best/ner/.aside/x", "state/.aside-step-00000001/shared.json"]
+    others = ["other/.aside/config.json"]  # another run, perhaps at work
+    fill(tmp_path, [*STALE[2:], *KEPT, *aside, *others])
+    tidy_folder(tmp_path)
+    assert files(tmp_path) == sorted([*STALE[2:], *KEPT, *others])

@@ -26,7 +26,7 @@ def test_each_event_is_a_line_at_once(tmp_path):
 
 def test_a_new_run_starts_an_empty_history(tmp_path):
     History(tmp_path).add("train", 1, {})
-    History(tmp_path)
+    History(tmp_path).start()
     assert (tmp_path / HISTORY).read_text() == ""
 
 

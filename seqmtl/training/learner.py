@@ -1,0 +1,185 @@
+"""One step of the optimiser."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from rich.console import Console
+
+from seqmtl.data.batching import deal
+from seqmtl.data.collation import Collator
+from seqmtl.data.mixture import Drawn, Step
+from seqmtl.data.tasks import Task
+from seqmtl.errors import TrainingError
+from seqmtl.modeling import SeqMTLModel
+from seqmtl.objectives.losses import Losses
+from seqmtl.objectives.weighting import joint_loss
+from seqmtl.training.optimisation import build_optimizer, build_schedule
+from seqmtl.training.phases import build_phases
+from seqmtl.training.setup import Prepared
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one micro-batch of this process cost."""
+
+    rows: Sequence[Drawn]
+    losses: Losses
+
+
+class Learner:
+    """The model with its optimiser and its schedule.
+
+    When a step does not fit into memory, its micro-batches and those of all later steps are cut in two, once: the token
+    budget is halved, and what a step learns from stays the same. With several processes that would need a word between
+    them in the middle of a step, which no process that ran out of memory can be trusted to say: then it is an error.
+    """
+
+    def __init__(self, prepared: Prepared, *, steps: int, accelerator: Accelerator, console: Console) -> None:
+        """Learn for ``steps`` steps.
+
+        Raises:
+            EncoderError: when ``layer_decay`` does not fit the encoder.
+        """
+        recipe = prepared.recipe
+        optimizer = build_optimizer(prepared.model, recipe.training)
+        self.schedule = build_schedule(optimizer, recipe.training, steps=steps)
+        self.wrapped, self.optimizer = accelerator.prepare(prepared.model, optimizer)
+        self.model: SeqMTLModel = accelerator.unwrap_model(self.wrapped)
+        self.phases = build_phases(recipe, self.model)
+        self.halved = False
+        self._collate = Collator(prepared.indexer, prepared.tasks)
+        self._weights = {task.name: task.spec.weight for task in prepared.tasks}
+        self._tokens = recipe.mixture.tokens_per_batch
+        self._clip_norm = recipe.training.clip_norm
+        self._accelerator = accelerator
+        self._console = console
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the first group in the next step."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> list[Cost]:
+        """Take a step.
+
+        Args:
+            step: what to learn from.
+            words: labelled words of each task in it, on all processes.
+            epoch: in which it is taken.
+
+        Raises:
+            TrainingError: when it does not fit into memory.
+        """
+        while (costs := self._add_gradients(step, words)) is None:
+            self._halve()
+        if self.phases and step.task:
+            self.phases.add_gradient(epoch, step.task)
+        rest_absent_tasks(self.model, words)
+        self._accelerator.clip_grad_norm_(self.wrapped.parameters(), self._clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        return costs
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has learned, how it goes on learning."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": with_names(self.optimizer.state_dict()),
+            "schedule": self.schedule.state_dict(),
+            "phases": self.phases.state_dict() if self.phases else None,
+            "halved": self.halved,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(with_numbers(state["optimizer"]))
+        self.schedule.load_state_dict(state["schedule"])
+        if self.phases:
+            self.phases.load_state_dict(state["phases"])
+        self.halved = state["halved"]
+
+    def _add_gradients(self, step: Step, words: Mapping[str, int]) -> list[Cost] | None:
+        """The costs of this process's micro-batches, once backward; None when they do not fit into memory."""
+        parts = step.micro_batches
+        if self.halved:
+            parts = [half for rows in parts for half in halves(rows)]
+        costs = []
+        try:
+            for number, rows in enumerate(parts):
+                rows = rows or without_layers(step)
+                batch = self._collate(rows, only=step.task).to(self._accelerator.device)
+                last = number == len(parts) - 1
+                with torch.enable_grad() if last else self._accelerator.no_sync(self.wrapped):
+                    losses = self.wrapped(batch.inputs, batch.targets)
+                    loss = joint_loss(
+                        losses,
+                        weights=self._weights,
+                        words=words,
+                        processes=self._accelerator.num_processes,
+                        micro_batches=len(parts),
+                    )
+                    self._accelerator.backward(loss)
+                costs.append(Cost(rows, losses.detach()))
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            return None
+        return costs
+
+    def _halve(self) -> None:
+        """Go on with half the memory, after what did not fit has been let go."""
+        budget = f"mixture.tokens_per_batch is {self._tokens}"
+        if self._accelerator.num_processes > 1 or self.halved:
+            halved = ", and batches are cut in two already" if self.halved else ""
+            raise TrainingError(
+                f"out of memory: {budget}{halved}; lower it, and raise training.accumulation as much, which keeps the "
+                "steps as they are"
+            )
+        self.halved = True
+        self.optimizer.zero_grad()
+        clear_device_cache(garbage_collection=True)
+        self._console.print(
+            f"out of memory: {budget}; from here on batches are cut in two, in the same steps", style="yellow"
+        )
+
+
+def labelled_words(tasks: Mapping[str, Task], step: Step) -> dict[str, int]:
+    """Labelled words of each task in the whole step, on all processes; known without asking them."""
+    learning = {name: task for name, task in tasks.items() if step.task in (None, name)}
+    words = {name: sum(task.weight_of(row, corpus=c) for c, row in step.rows) for name, task in learning.items()}
+    return dict.fromkeys(tasks, 0) | words
+
+
+def without_layers(step: Step) -> list[Drawn]:
+    """A sentence without any annotation, for a process that was dealt none: its backward pass must meet the others'."""
+    corpus, row = step.rows[0]
+    return [(corpus, {"id": row["id"], "tokens": row["tokens"]})]
+
+
+def halves(rows: Sequence[Drawn]) -> list[list[Drawn]]:
+    """Rows dealt in two, by their words."""
+    parts = deal(range(len(rows)), [len(row["tokens"]) for _, row in rows], shards=2)
+    return [[rows[position] for position in part] for part in parts]
+
+
+def rest_absent_tasks(model: SeqMTLModel, words: Mapping[str, int]) -> None:
+    """Take away the (zero) gradients of what only absent tasks use: neither decay nor moments may move it."""
+    present = {task for task, count in words.items() if count}
+    for parameter in model.resting_parameters(present) if len(present) < len(words) else ():
+        parameter.grad = None
+
+
+def with_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of an optimiser, whose moments go by number, with strings for numbers, as JSON has them."""
+    return {**state, "state": {str(number): moments for number, moments in state["state"].items()}}
+
+
+def with_numbers(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``with_names`` was given."""
+    return {**state, "state": {int(name): moments for name, moments in state["state"].items()}}
