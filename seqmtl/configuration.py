@@ -11,6 +11,7 @@ from seqmtl.data.tasks import Task
 from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import SharingSpec
 
 FORMAT_VERSION = 1
@@ -27,6 +28,7 @@ class SeqMTLConfig(PreTrainedConfig):
         backbone: the configuration of the transformer inside, as JSON; None without one.
         sharing: the sharing scheme's spec, as JSON.
         tasks: each task's name, spec and labels, as JSON.
+        decoders: of each task that has more than one decoder, how many, and the best of them, as JSON.
         n_words, n_characters: sizes of the vocabularies in ``vocabulary.json``.
     """
 
@@ -39,6 +41,7 @@ class SeqMTLConfig(PreTrainedConfig):
         backbone: Mapping[str, Any] | None = None,
         sharing: Mapping[str, Any] | None = None,
         tasks: Sequence[Mapping[str, Any]] = (),
+        decoders: Mapping[str, Mapping[str, Any]] | None = None,
         n_words: int = 0,
         n_characters: int = 0,
         format_version: int = FORMAT_VERSION,
@@ -49,6 +52,7 @@ class SeqMTLConfig(PreTrainedConfig):
         self.backbone = None if backbone is None else dict(backbone)
         self.sharing = dict(sharing or {"kind": "hard"})
         self.tasks = [dict(task) for task in tasks]
+        self.decoders = {task: dict(spec) for task, spec in (decoders or {}).items()}
         self.n_words = n_words
         self.n_characters = n_characters
         self.format_version = format_version
@@ -62,6 +66,7 @@ class SeqMTLConfig(PreTrainedConfig):
         backbone: PreTrainedConfig | None,
         sharing: SharingSpec,
         tasks: Sequence[Task],
+        decoders: Mapping[str, DecodersSpec],
         sizes: InventorySizes,
     ) -> "SeqMTLConfig":
         """The configuration of a new model."""
@@ -71,6 +76,7 @@ class SeqMTLConfig(PreTrainedConfig):
             # A file on this machine from which alpha started is nobody else's business; the recipe names it.
             sharing=sharing.model_dump(mode="json", exclude={"alpha_from"}),
             tasks=[task.to_dict() for task in tasks],
+            decoders={task: spec.model_dump(mode="json") for task, spec in decoders.items()},
             n_words=sizes.words,
             n_characters=sizes.characters,
         )
@@ -89,6 +95,14 @@ class SeqMTLConfig(PreTrainedConfig):
     def task_list(self) -> list[Task]:
         """The tasks, in order."""
         return [Task.from_dict(task) for task in self.tasks]
+
+    @property
+    def decoder_specs(self) -> dict[str, DecodersSpec]:
+        """The decoders of each task that has more than one."""
+        return {
+            task: DecodersSpec.parse(spec, source=f"decoders of task {task!r} in the checkpoint")
+            for task, spec in self.decoders.items()
+        }
 
     @property
     def sizes(self) -> InventorySizes:

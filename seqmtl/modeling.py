@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -31,7 +30,10 @@ from seqmtl.sharing.pruning import Pruning
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
+
+ONE = DecodersSpec(count=1)
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,8 @@ class SeqMTLModel(PreTrainedModel):
         self.encoder = build_encoder(config.encoder_spec, backbone=backbone, sizes=config.sizes)
         ground = lay_ground(self.encoder, config.sharing_spec, tasks=self.tasks.values())
         self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=tuple(self.tasks))
-        self.heads = nn.ModuleDict(
-            {
-                task.name: build_head(
-                    task.spec.head,
-                    in_features=self.sharing.out_features,
-                    labels=task.labels,
-                    scheme=task.scheme,
-                )
-                for task in self.tasks.values()
-            }
-        )
+        decoders = config.decoder_specs
+        self.heads = nn.ModuleDict({name: self._new_head(name, decoders.get(name, ONE)) for name in self.tasks})
         self.post_init()
         self._constructed = True
 
@@ -93,6 +86,7 @@ class SeqMTLModel(PreTrainedModel):
         *,
         tasks: Sequence[Task],
         sharing: SharingSpec | None = None,
+        decoders: Mapping[str, DecodersSpec] | None = None,
         sizes: InventorySizes | None = None,
     ) -> Self:
         """Start a model: a pretrained encoder where the spec names one, everything else random.
@@ -101,6 +95,7 @@ class SeqMTLModel(PreTrainedModel):
             encoder: the encoder's spec.
             tasks: what to learn, with label inventories.
             sharing: the sharing scheme; None: hard.
+            decoders: of each task that has more than one; None: there is none.
             sizes: of the indexer's vocabularies; None: there are none.
 
         Raises:
@@ -115,6 +110,7 @@ class SeqMTLModel(PreTrainedModel):
             backbone=backbone,
             sharing=sharing or HardSharingSpec(kind="hard"),
             tasks=tasks,
+            decoders=decoders or {},
             sizes=sizes or InventorySizes(),
         )
         model = cls(config)
@@ -165,6 +161,7 @@ class SeqMTLModel(PreTrainedModel):
             backbone=self.config.backbone_config,
             sharing=self.config.sharing_spec,
             tasks=[*self.tasks.values(), task],
+            decoders=self.config.decoder_specs,
             sizes=self.config.sizes,
         )
         grown = type(self)(config)
@@ -280,12 +277,13 @@ class SeqMTLModel(PreTrainedModel):
     def label_probabilities(self, task: str, features: Tensor) -> Tensor:
         """How the head of a task that labels words reads features ``[B, T, H]``: ``[B, T, L]``.
 
-        Of K decoders the mean; of a CRF the softmax of its unary scores.
+        Of K decoders the best, which is also the one that is there after training; of a CRF the softmax of its unary
+        scores.
 
         Raises:
             KeyError: when the task's head does not label words.
         """
-        return self.token_head(task).scores(features).softmax(dim=-1).mean(dim=0)
+        return self.token_head(task).scores_of(features, decoder=self.best_decoder(task)).softmax(dim=-1)
 
     def token_head(self, task: str) -> TokenHead:
         """The head of a task that labels words.
@@ -293,13 +291,44 @@ class SeqMTLModel(PreTrainedModel):
         Raises:
             KeyError: when the task's head does not label words.
         """
-        head = self.heads[task]
+        head = self.head(task)
         if not isinstance(head, TokenHead):
             raise KeyError(task)
         return head
 
+    def srl_head(self, task: str) -> SRLHead:
+        """The head of a task of roles."""
+        head = self.head(task)
+        assert isinstance(head, SRLHead)
+        return head
+
+    def head(self, task: str) -> TokenHead | SRLHead:
+        """The head of a task."""
+        head = self.heads[task]
+        assert isinstance(head, TokenHead | SRLHead)
+        return head
+
+    def best_decoder(self, task: str) -> int:
+        """The decoder that predicts; 0 when there is no other."""
+        return self.config.decoders.get(task, {"best": 0})["best"]
+
+    def choose_decoder(self, task: str, number: int) -> None:
+        """Let another decoder of a task that has several predict, here and in checkpoints."""
+        self.config.decoders[task]["best"] = number
+
+    def keep_best_decoders(self) -> None:
+        """Leave each task its best decoder alone: K to 1. What the model predicts stays the same, to the bit."""
+        for task in self.config.decoders:
+            head, best = self.head(task), self.best_decoder(task)
+            own, state = head.own(), head.state_dict()
+            alone = self._new_head(task, ONE)
+            kept = {name: state[name] for name in alone.state_dict()}  # not the rates, with which a decoder learned
+            alone.load_state_dict({n: v[best : best + 1] if n in own else v for n, v in kept.items()})
+            self.heads[task] = alone.to(device=self.device, dtype=self.dtype).train(head.training)
+        self.config.decoders = {}
+
     def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
-        """The best labels of a token-level task from its features.
+        """The best labels of a token-level task from its features, by its best decoder.
 
         Args:
             task: which task.
@@ -309,12 +338,10 @@ class SeqMTLModel(PreTrainedModel):
         Returns:
             Label ids, 0 where padded, ``[B, T]``.
         """
-        head = self.heads[task]
-        assert isinstance(head, TokenHead)
-        return head.decode(head.scores(features)[0], mask)
+        return self.token_head(task).labels(features, mask, decoder=self.best_decoder(task))
 
     def decode_roles(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor) -> Roles:
-        """The best roles of an srl task from its features.
+        """The best roles of an srl task from its features, by its best decoder.
 
         Args:
             task: which task.
@@ -322,9 +349,8 @@ class SeqMTLModel(PreTrainedModel):
             mask: ``[B, T]``.
             predicates: (sentence, word), ``[N, 2]``.
         """
-        head = self.heads[task]
-        assert isinstance(head, SRLHead)
-        return Roles(predicates, decode_in_runs(head, features, mask, predicates))
+        labels = self.srl_head(task).labels(features, mask, predicates, decoder=self.best_decoder(task))
+        return Roles(predicates, labels)
 
     def finder(self, task: str) -> str:
         """The predicate task that finds the predicates of the srl task ``task``.
@@ -339,6 +365,17 @@ class SeqMTLModel(PreTrainedModel):
                 f"train with tasks.{task}.predicates set to one"
             )
         return finder
+
+    def _new_head(self, task: str, decoders: DecodersSpec) -> TokenHead | SRLHead:
+        """A random head of a task."""
+        return build_head(
+            self.tasks[task].spec.head,
+            in_features=self.sharing.out_features,
+            labels=self.tasks[task].labels,
+            scheme=self.tasks[task].scheme,
+            decoders=decoders.count,
+            own_dropout=decoders.own_dropout,
+        )
 
     def _init_weights(self, module: nn.Module) -> None:
         """Let a module initialise what a loaded checkpoint lacks, which is memory that nobody wrote.
@@ -375,26 +412,3 @@ def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task])
                 "begin at one block of the encoder; give both the same"
             )
     return Ground(encoder.out_features, encoder.cut(layers, key=first), word_labels)
-
-
-def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:
-    """Decode the roles of any number of predicates in bounded memory.
-
-    Args:
-        head: the SRL head.
-        features: ``[B, T, H]``.
-        mask: ``[B, T]``.
-        predicates: ``[N, 2]``.
-        budget: scores held at once; predicates are labelled in runs of ``budget / (T * L)``.
-
-    Returns:
-        Label ids ``[N, T]``.
-    """
-    n_labels = head.scorer.outer.weight.shape[1]
-    run = max(1, budget // max(1, mask.shape[1] * n_labels))
-    parts = [
-        head.decode(head.scores(features, mask, part)[0], mask, part)
-        for part in predicates.split(run)
-        if len(part)  # split gives one empty part for no predicates
-    ]
-    return torch.cat(parts) if parts else predicates.new_zeros(0, mask.shape[1])
