@@ -1,6 +1,6 @@
 """Raw text to annotated documents."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +9,7 @@ from seqmtl.data.indexing import Indexer
 from seqmtl.data.kinds import Frames, PlainTags
 from seqmtl.documents import Annotation, Document, build_document, segment
 from seqmtl.evaluation.annotations import predicted_annotation
-from seqmtl.evaluation.predictions import Annotator, annotate
+from seqmtl.evaluation.predictions import Annotator, Reader, annotate
 from seqmtl.modeling import SeqMTLModel
 
 
@@ -19,30 +19,44 @@ class Tagger:
     Sentences of all texts of a call are sorted by length and batched by words, then put back in order.
     """
 
-    def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
-        """Tag with ``tasks`` of ``model``; None: all.
+    def __init__(
+        self,
+        model: SeqMTLModel,
+        indexer: Indexer,
+        *,
+        tasks: Sequence[str] | None = None,
+        reader: Callable[[SeqMTLModel], Reader] | None = None,
+    ) -> None:
+        """Tag with ``tasks`` of ``model``, None: all; ``reader=Ensemble``: by all decoders, not only the best.
 
         Raises:
             CheckpointError: when an srl task names no predicate task, so that it would give no frames.
-            ConfigError: when the model has no such task.
+            ConfigError: when the model has no such task, or no ensemble.
         """
         self.model = model.eval()
-        self._annotator = Annotator(model, indexer, tasks=tasks)
+        self._annotator = Annotator(model, indexer, tasks=tasks, reader=None if reader is None else reader(model))
         for task in self._annotator.tasks:
             if isinstance(model.tasks[task].kind, Frames):
                 model.finder(task)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, tasks: Sequence[str] | None = None, device: str = "cpu") -> Self:
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        tasks: Sequence[str] | None = None,
+        reader: Callable[[SeqMTLModel], Reader] | None = None,
+        device: str = "cpu",
+    ) -> Self:
         """Load a checkpoint.
 
         Raises:
             CheckpointError: when ``folder`` is no checkpoint, its parts do not fit, or an srl task names no predicate
                 task.
-            ConfigError: when it has no such task.
+            ConfigError: when it has no such task, or no ensemble.
         """
         model, indexer = load_checkpoint(folder)
-        return cls(model.to(device), indexer, tasks=tasks)  # type: ignore[arg-type]
+        return cls(model.to(device), indexer, tasks=tasks, reader=reader)  # type: ignore[arg-type]
 
     @property
     def word_layers(self) -> tuple[str, ...]:
