@@ -18,6 +18,7 @@ OURS = (
     "metrics.json",
     "model*.safetensors",
     "model.safetensors.index.json",
+    "pseudo-tasks.png",
     "recipe.yaml",
     "scores-*.json",
     "special_tokens_map.json",

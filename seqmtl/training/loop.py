@@ -29,8 +29,9 @@ from seqmtl.training.mixed import Mixed
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.phases import build_phases, tasks_in_turn
 from seqmtl.training.progress import watch
+from seqmtl.training.pseudo_tasks import build_pseudo_tasks
 from seqmtl.training.report import mixture_table
-from seqmtl.training.selection import Selection
+from seqmtl.training.selection import Selection, mean_over_corpora
 from seqmtl.training.setup import Prepared
 
 LOG_EVERY = 20  # steps between looks at the losses: each look waits for the device
@@ -74,6 +75,7 @@ def train(
 
     optimizer = build_optimizer(prepared.model, spec)
     schedule = build_schedule(optimizer, spec, steps=steps)
+    pseudo_tasks = build_pseudo_tasks(prepared, optimizer, steps=steps, processes=accelerator)
     history = start_run(prepared, out) if main else None  # nothing can be wrong with the recipe from here on
 
     wrapped, optimizer = accelerator.prepare(prepared.model, optimizer)
@@ -118,6 +120,8 @@ def train(
                 mixed.add(step, words)
                 done += 1
                 bar.advance()
+                if pseudo_tasks:
+                    pseudo_tasks.after_step(done, history)
                 if history and done % spec.log_coupling_every == 0:
                     history.add_coupling(done, moving(model.sharing.coupling()))
                 if done % LOG_EVERY == 0 or done == steps:
@@ -143,6 +147,8 @@ def train(
             history.add("mixture", done, {"epoch": epoch, "rows": rows, "asked": asked, "words": mixed.labelled})
 
         due = epoch % spec.evaluate_every == 0 or done >= steps
+        if due and pseudo_tasks:
+            pseudo_tasks.choose(done, history)
         if due and prepared.dev:
             scores = evaluate(annotator, tasks, prepared.dev, console=console, accelerator=accelerator, split="dev")
             flat = mean_over_corpora(scores)
@@ -161,6 +167,8 @@ def train(
             accelerator.wait_for_everyone()
     if not prepared.dev and main:
         save_checkpoint(out, model, prepared.indexer)
+    if pseudo_tasks and main:
+        pseudo_tasks.finish([out, *(out / BEST).glob("*")])
     accelerator.wait_for_everyone()
 
     best, _ = load_checkpoint(out)  # on every process
@@ -262,12 +270,3 @@ def check_finite(losses: Mapping[str, float], penalties: Mapping[str, float], st
         raise TrainingError(
             f"{' and '.join(found)} within the {LOG_EVERY} steps up to step {step}; {', or '.join(remedies)}"
         )
-
-
-def mean_over_corpora(scores: Mapping[str, Mapping[str, TaskScore]]) -> dict[str, float]:
-    """Each task's main score, averaged over the corpora that carry it."""
-    found: dict[str, list[float]] = {}
-    for by_task in scores.values():
-        for task, score in by_task.items():
-            found.setdefault(task, []).append(score.main_value)
-    return {task: sum(values) / len(values) for task, values in found.items()}
