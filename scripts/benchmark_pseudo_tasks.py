@@ -7,9 +7,9 @@ UPOS, chunks, entities and roles on the first 2,000 training sentences of EWT, o
 ``ewt_hard``; chunks and entities once under softmax heads, once under CRFs. Decoders see features under one dropout
 mask (PTA-I), or each under its own ("own dropout", PTA-D). A step is forward, backward, clipping and AdamW. All numbers
 of decoders take the same batches in turn, in random order; the ratio is the time with one decoder over that with
-several, as a median over turns. Bars: ten decoders cost at most 1.15 times one under softmax heads, and at most 1.5
-times under CRFs. The last rows are the most memory that a step holds at once beyond the model, in MiB. On a machine
-with a GPU everything runs there.
+several, as a median over turns. Bars, for decoders under one mask: ten cost at most 1.15 times one under softmax heads,
+and at most 1.5 times under CRFs. Rows of memory are the most that a step holds at once beyond the model, in MiB. On a
+machine with a GPU everything runs there.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from seqmtl.training.setup import prepare
 
 TASKS = ("upos", "chunk", "ner", "srl")
 SOFTMAX_BAR, CRF_BAR = 1 / 1.15, 1 / 1.5
-BARRED = 10  # decoders
+BARRED = DecodersSpec(count=10)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 ONE = "1 decoder"
@@ -81,7 +81,7 @@ def measured(part: Part, arguments: argparse.Namespace) -> dict[str, Figure]:
         decoders = {task.name: spec for task in tasks}
         learner = Learner(prepared, tasks, prepared.recipe.sharing, decoders=decoders, device=DEVICE)
         sides[name] = settled(learner)
-    times = take_turns(sides, steps, rounds=2 if arguments.quick else 6)
+    times = take_turns(sides, steps, rounds=1 if arguments.quick else 6)
     held = {name: peak_mib(partial(side, steps[0])) for name, side in sides.items()}
     timed = {name: Figure.of_turns(times[name], times[ONE], bar=bar_of(part, name)) for name in SIDES if name != ONE}
     memory = {f"{name}, memory, MiB": Figure(held[name], held[ONE], bar=0.0) for name in SIDES if name != ONE}
@@ -90,7 +90,7 @@ def measured(part: Part, arguments: argparse.Namespace) -> dict[str, Figure]:
 
 def bar_of(part: Part, name: str) -> float:
     """The bar of a side; 0: none."""
-    return part.bar if SIDES[name].count == BARRED else 0.0
+    return part.bar if SIDES[name] == BARRED else 0.0
 
 
 def settled(learner: Learner) -> Callable[[Lesson], None]:

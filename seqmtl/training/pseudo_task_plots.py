@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from seqmtl.training.history import MetaIteration
 
 PICTURE = "pseudo-tasks.png"
-PANEL = (4.6, 2.0)  # in inches
+PANEL = (3.8, 1.9)  # in inches
 
 
 def plot_meta_iterations(course: Sequence[MetaIteration], folder: Path) -> Path:
@@ -21,19 +21,20 @@ def plot_meta_iterations(course: Sequence[MetaIteration], folder: Path) -> Path:
 
 
 def decoder_course(course: Sequence[MetaIteration]) -> Figure:
-    """A row of panels per task: the control cost of each decoder, a dot on the one that leads; its dropout rate."""
+    """A row of panels per task: cost of each decoder, a dot on the leader's; how far it is above that; dropout rate."""
     tasks, own_rates = list(course[0].costs), bool(course[0].rates)
-    across, decoders = 1 + own_rates, len(course[0].costs[tasks[0]])
+    across, decoders = 2 + own_rates, len(course[0].costs[tasks[0]])
     figure = Figure(figsize=(PANEL[0] * across + 1.2, PANEL[1] * len(tasks) + 0.8), layout="constrained")
     grid = figure.subplots(len(tasks), across, sharex=True, squeeze=False)
     steps = [one.step for one in course]
     for task, panels in zip(tasks, grid, strict=True):
-        _curves(panels[0], steps, [one.costs[task] for one in course])
+        costs = [one.costs[task] for one in course]
+        _curves(panels[0], steps, costs, title=f"{task}: cost")
         _leaders(panels[0], course, task)
-        panels[0].set_title(f"{task}: cost", fontsize=10)
+        above = [[cost - min(values) for cost in values] for values in costs]
+        _curves(panels[1], steps, above, title=f"{task}: above the leader")
         if own_rates:
-            _curves(panels[1], steps, [one.rates[task] for one in course])
-            panels[1].set_title(f"{task}: dropout rate", fontsize=10)
+            _curves(panels[2], steps, [one.rates[task] for one in course], title=f"{task}: dropout rate")
     lines = [Line2D([], [], color=_colour(number), label=str(number + 1)) for number in range(decoders)]
     lines.append(Line2D([], [], color="black", marker="o", linestyle="", markersize=4, label="leads"))
     figure.legend(handles=lines, loc="outside right center", title="decoder", fontsize=8)
@@ -41,10 +42,11 @@ def decoder_course(course: Sequence[MetaIteration]) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, steps: Sequence[int], values: Sequence[Sequence[float]]) -> None:
+def _curves(axes: Axes, steps: Sequence[int], values: Sequence[Sequence[float]], *, title: str) -> None:
     """A line per decoder."""
     for number, line in enumerate(zip(*values, strict=True)):
         axes.plot(steps, line, color=_colour(number), linewidth=1.0)
+    axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=8)
 

@@ -9,6 +9,8 @@ from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
 from seqmtl.labels import LabelInventory, Scheme
+from seqmtl.objectives.losses import Losses
+from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.tasks import CRFHeadSpec, HeadSpec, PredicateHeadSpec, SoftmaxHeadSpec, SRLHeadSpec
 
 LABELS = LabelInventory(("O", "B-A", "B-V", "I-A"))
@@ -114,6 +116,12 @@ def test_the_mean_divides_each_decoders_total_by_the_words():
 # --- several decoders: pseudo-tasks
 
 
+def cost(loss: HeadLoss) -> torch.Tensor:
+    """What the task adds to the joint loss of a step."""
+    losses, words = Losses({"task": loss}, {}), {"task": int(loss.count)}
+    return joint_loss(losses, weights={"task": 1.0}, words=words, processes=1, micro_batches=1)
+
+
 def alone(head: TokenHead | SRLHead, kind: str, k: int) -> TokenHead | SRLHead:
     """A head with one decoder, the one numbered ``k``."""
     single, own = head_of(kind, decoders=1), head.own()
@@ -147,13 +155,13 @@ def test_pt2_equal_decoders_teach_the_encoder_what_one_teaches_and_stay_equal(ki
     targets, single = targets_for(head), alone(head, kind, 0)
     shared = [parameter for name, parameter in head.named_parameters() if name not in head.own()]
     theirs = [parameter for name, parameter in single.named_parameters() if name not in single.own()]
-    ours = torch.autograd.grad(head(features, MASK, targets).total.mean(), [features, *shared])
-    expected = torch.autograd.grad(single(features, MASK, targets).total.mean(), [features, *theirs])
+    ours = torch.autograd.grad(cost(head(features, MASK, targets)), [features, *shared])
+    expected = torch.autograd.grad(cost(single(features, MASK, targets)), [features, *theirs])
     torch.testing.assert_close(ours, expected)
     optimizer = torch.optim.AdamW(head.parameters(), lr=0.1)
     for _ in range(5):
         optimizer.zero_grad()
-        head(features, MASK, targets).total.mean().backward()
+        cost(head(features, MASK, targets)).backward()
         optimizer.step()
     for values in head.own().values():
         torch.testing.assert_close(values, values[:1].expand_as(values), rtol=1e-4, atol=1e-4)
@@ -173,7 +181,15 @@ def test_with_dropout_of_their_own_equal_decoders_part(kind: str):
 def test_pt10_the_scale_of_the_loss_does_not_depend_on_the_number_of_equal_decoders(kind: str, decoders: int):
     head = made_equal(head_of(kind, decoders=decoders))
     single, features, targets = alone(head, kind, 0), torch.randn(3, 4, 5), targets_for(head)
-    torch.testing.assert_close(head(features, MASK, targets).total.mean(), single(features, MASK, targets).total.mean())
+    torch.testing.assert_close(cost(head(features, MASK, targets)), cost(single(features, MASK, targets)))
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_pt10_the_loss_of_a_task_is_the_mean_over_its_decoders(kind: str):
+    head, features = head_of(kind, decoders=3), torch.randn(3, 4, 5)
+    targets = targets_for(head)
+    single = [cost(alone(head, kind, k)(features, MASK, targets)) for k in range(3)]
+    torch.testing.assert_close(cost(head(features, MASK, targets)), torch.stack(single).mean())
 
 
 @torch.no_grad()
@@ -231,7 +247,7 @@ def test_theorem_1_no_single_decoder_gives_the_encoder_the_gradients_of_two(kind
             word = FrameTargets if isinstance(head, SRLHead) else TokenTargets
             rows = torch.tensor([[0, 0]]) if isinstance(head, SRLHead) else torch.tensor([0])
             loss = head(theta, torch.tensor([[True]]), word(rows, torch.tensor([[1]])))
-            (gradient,) = torch.autograd.grad(loss.total.mean(), theta)
+            (gradient,) = torch.autograd.grad(cost(loss), theta)
             gradients.append(gradient[0, 0])
         ranks[decoders] = int(torch.linalg.matrix_rank(torch.stack(gradients), rtol=1e-4))
     assert ranks == {1: 1, 2: 2}
