@@ -29,7 +29,8 @@ class PseudoTasksSpec(Spec):
     but the first stay as they are) and ``dropout`` (D: each has its own masks and its own rate). Every ``every`` steps
     all are scored on control rows, and ``update`` says what happens then, in this order whatever the order of the list:
     ``greedy`` (G: all become the best one), ``perturb`` (P: noise on all but the first), ``hyperperturb`` (H: noise on
-    the dropout rates of all but the best). The method is the subject of US patent 12,033,079 B2; it is off by default.
+    the dropout rates of all but the best). The sizes of the noise are ours: those of the paper were not at hand. The
+    method is the subject of US patent 12,033,079 B2; it is off by default.
     """
 
     decoders: int = Field(ge=1, description="of each task; 1: as without pseudo-tasks")

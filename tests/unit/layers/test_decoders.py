@@ -109,15 +109,17 @@ def test_dropout_of_its_own_leaves_the_expected_scores_of_a_linear_decoder(hidde
     assert (scores[2].std(dim=0) > scores[1].std(dim=0)).all()
 
 
+@pytest.mark.parametrize("words", [1, 8])  # one word is where the product rounds by the address of the weights
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("hidden", [None, 7])
 def test_one_of_several_decoders_gives_the_bits_of_a_scorer_that_has_no_other(
-    hidden: int | None, own: bool, training: bool
+    hidden: int | None, own: bool, training: bool, words: int
 ):
-    scorer, features = scorer_of(hidden, own_dropout=own).train(training), torch.randn(2, 4, 5)
+    sizes = {"hidden": hidden, "dropout": 0.4, "own_dropout": own}
+    scorer, features = Scorer(17, 7, decoders=3, **sizes).train(training), torch.randn(1, words, 17)
     for k in range(3):
-        alone = scorer_of(hidden, decoders=1, own_dropout=own).train(training)
+        alone = Scorer(17, 7, decoders=1, **sizes).train(training)
         alone.load_state_dict({name: values[k : k + 1] for name, values in scorer.state_dict().items()})
         torch.manual_seed(k)
         expected = alone(features)[0]
