@@ -19,6 +19,8 @@ from typing import Self, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from seqmtl.training.allocation import keep_freed_memory
+
 Item = TypeVar("Item")
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results.md"
@@ -54,6 +56,12 @@ class Figure:
     def met(self) -> bool:
         """Whether the ratio reaches the bar."""
         return self.ratio >= self.bar
+
+
+def set_up(arguments: argparse.Namespace) -> None:
+    """Use the asked number of threads, and treat freed memory as training does."""
+    torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
 
 
 def alternate(

@@ -1,11 +1,12 @@
 """What the benchmarks of training steps share: a model with its optimiser, and the batches that it learns from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch.nn.utils import clip_grad_norm_
 
-from seqmtl.batch import Batch
+from seqmtl.batch import Batch, FrameTargets
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import BatchStream, Mixture
 from seqmtl.data.tasks import Task
@@ -59,6 +60,24 @@ class Learner:
         clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+
+def tagging(model: SeqMTLModel, names: Sequence[str]) -> Callable[[Lesson], None]:
+    """Inference of some tasks on a batch, decoding included; the roles of gold predicates."""
+    model.eval()
+
+    @torch.inference_mode()
+    def tag(lesson: Lesson) -> None:
+        inputs = lesson.batch.inputs
+        features = model.features(inputs, names)
+        for name in names:
+            target = lesson.batch.targets[name]
+            if isinstance(target, FrameTargets):
+                model.decode_roles(name, features[name], inputs.word_mask, predicates=target.predicates)
+            else:
+                model.decode_words(name, features[name], inputs.word_mask)
+
+    return tag
 
 
 def lessons(prepared: Prepared, tasks: Sequence[Task], *, count: int, device: str = "cpu") -> list[Lesson]:

@@ -12,7 +12,7 @@ decoded labels must be the same, or the script stops.
 import sys
 
 import torch
-from _benchmark import Figure, alternate, options, report
+from _benchmark import Figure, alternate, options, report, set_up
 from torch import Tensor
 from torchcrf import CRF
 
@@ -77,7 +77,7 @@ class Case:
 def main() -> int:
     """Run all cases."""
     arguments = options(__doc__).parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     torch.manual_seed(1)
     rounds = 15 if arguments.quick else 45
     figures: dict[str, Figure] = {}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from _benchmark import Figure, options, peak_mib, report, take_turns
+from _benchmark import Figure, options, peak_mib, report, set_up, take_turns
 from _learner import Learner, Lesson, lessons
 
 from seqmtl.specs.pseudo_tasks import DecodersSpec
@@ -62,7 +62,7 @@ PARTS = (Part("softmax", "softmax", SOFTMAX_BAR), Part("CRF", "crf", CRF_BAR))
 def main() -> int:
     """Time both kinds of heads."""
     arguments = options(__doc__).parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     figures: dict[str, Figure] = {}
     for part in PARTS:
         figures |= measured(part, arguments)

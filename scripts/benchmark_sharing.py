@@ -10,8 +10,9 @@ layers of 100 units per direction (on the encoder of ``ewt_bilstm_hard``), and t
 inference decodes all tasks, the roles of gold predicates. All schemes take the same batches in turn, in random order.
 
 "ours" is the scheme that a row names first, "theirs" what it is measured against. The ratio theirs / ours is the median
-over turns. Bars, for training steps: cross-stitch and sluice cost at most 1.08 times independent towers, and four
-towers of two blocks at most 1.9 times hard sharing. For inference: a task of a sluice network that is pruned to a
+over turns. "alpha and beta" is a sluice network without the penalty that keeps its subspaces apart: what mixing costs.
+Bars, for training steps: cross-stitch and sluice cost at most 1.08 times independent towers, and four towers of two
+blocks at most 1.9 times hard sharing. For inference: a task of a sluice network that is pruned to a
 diagonal alpha costs at most 1.05 times the same task alone in a model with hard sharing, one tower of the same shape.
 On a machine with a GPU everything runs there.
 """
@@ -24,13 +25,12 @@ from functools import cached_property
 
 import torch
 from _batched_towers import BatchedBiLSTMs, BatchedBlocks, Loop, Side
-from _benchmark import Figure, options, report, take_turns
-from _learner import Learner, Lesson, lessons
+from _benchmark import Figure, options, report, set_up, take_turns
+from _learner import Learner, lessons, tagging
 from torch import Tensor, nn
 
-from seqmtl.batch import FrameTargets, PieceStates, States
+from seqmtl.batch import PieceStates, States
 from seqmtl.layers.bilstm import BiLSTM
-from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.sluice import Sluice
 from seqmtl.sharing.towers.base import Tower
@@ -76,6 +76,7 @@ class Part:
             "independent": IndependentSpec(kind="independent", tower=tower),
             "cross_stitch": CrossStitchSpec(kind="cross_stitch", tower=tower),
             "sluice": SluiceSpec(kind="sluice", tower=tower),
+            "alpha and beta": SluiceSpec(kind="sluice", tower=tower, orthogonality=0.0),
         }
 
 
@@ -90,7 +91,7 @@ def main() -> int:
     parser = options(__doc__)
     parser.add_argument("--towers", action="store_true", help="time batched towers against the loop over them instead")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     figures: dict[str, Figure] = {}
     for part in PARTS:
         bench = Bench(part, arguments)
@@ -128,7 +129,7 @@ class Bench:
 
     def inference(self) -> dict[str, Figure]:
         """Decoding of all tasks under all schemes."""
-        sides = {name: tagging(learner.model, TASKS) for name, learner in self.learners.items()}
+        sides = {name: settled(tagging(learner.model, TASKS)) for name, learner in self.learners.items()}
         times = take_turns(sides, self.lessons, rounds=self.rounds)
         return figures_of("inference", times, mixing_bar=0.0, towers_bar=0.0)
 
@@ -140,7 +141,7 @@ class Bench:
         assert isinstance(model.sharing, Sluice)
         assert all(mixer.diagonal for mixer in model.sharing.lockstep.mixers)
         single = self.learner((ONE,), schemes["hard"]).model
-        sides = {"pruned": tagging(model, (ONE,)), "single": tagging(single, (ONE,))}
+        sides = {"pruned": settled(tagging(model, (ONE,))), "single": settled(tagging(single, (ONE,)))}
         times = take_turns(sides, self.lessons, rounds=2 * self.rounds)
         name = f"inference of {ONE}: pruned sluice / single task"
         return {name: Figure.of_turns(times["pruned"], times["single"], bar=PRUNED_BAR)}
@@ -171,30 +172,13 @@ def figures_of(what: str, times: dict[str, list[float]], *, mixing_bar: float, t
     pairs = {
         ("independent", "hard"): towers_bar,
         ("cross_stitch", "independent"): mixing_bar,
+        ("alpha and beta", "independent"): mixing_bar,
         ("sluice", "independent"): mixing_bar,
     }
     return {
         f"{what}: {ours} / {theirs}": Figure.of_turns(times[ours], times[theirs], bar=bar)
         for (ours, theirs), bar in pairs.items()
     }
-
-
-def tagging(model: SeqMTLModel, names: tuple[str, ...]) -> Callable[[Lesson], None]:
-    """Inference of some tasks on a batch, decoding included."""
-    model.eval()
-
-    @torch.inference_mode()
-    def tag(lesson: Lesson) -> None:
-        inputs = lesson.batch.inputs
-        features = model.features(inputs, names)
-        for name in names:
-            target = lesson.batch.targets[name]
-            if isinstance(target, FrameTargets):
-                model.decode_roles(name, features[name], inputs.word_mask, predicates=target.predicates)
-            else:
-                model.decode_words(name, features[name], inputs.word_mask)
-
-    return settled(tag)
 
 
 def both_ways(towers: list[Tower], entered: States) -> tuple[Side, Side]:

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 import torch
-from _benchmark import Figure, alternate, options, report
+from _benchmark import Figure, alternate, options, report, set_up
 from torch import Tensor, nn
 
 from seqmtl.batch import IGNORED, Batch, FrameTargets
@@ -72,7 +72,7 @@ def _predicates(batch: Batch) -> Tensor:
 def main() -> int:
     """Run both comparisons."""
     arguments = options(__doc__).parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     limit = 200 if arguments.quick else 800
     recipe, folder = load_recipe("ewt_hard", overrides=["corpora.ewt.limit={train: 4000}"])
     prepared = prepare(recipe, folder=folder)

@@ -13,8 +13,7 @@ import sys
 import time
 from statistics import median
 
-import torch
-from _benchmark import Figure, options, report
+from _benchmark import Figure, options, report, set_up
 from _learner import Learner, lessons
 
 from seqmtl.specs.recipe import load_recipe
@@ -26,7 +25,7 @@ BAR = 1 / 1.35
 def main() -> int:
     """Run all learners over the same batches."""
     arguments = options(__doc__).parse_args()
-    torch.set_num_threads(arguments.threads)
+    set_up(arguments)
     recipe, folder = load_recipe("ewt_hard", overrides=["corpora.ewt.limit={train: 4000}"])
     prepared = prepare(recipe, folder=folder)
     sharing = prepared.recipe.sharing

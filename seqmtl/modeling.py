@@ -23,6 +23,7 @@ from seqmtl.errors import CheckpointError, ConfigError, EncoderError
 from seqmtl.heads.build import build_head
 from seqmtl.heads.srl import SRLHead
 from seqmtl.heads.token import TokenHead
+from seqmtl.layers.on_cpu import faster_on_cpu
 from seqmtl.objectives.losses import Losses
 from seqmtl.sharing.base import Request
 from seqmtl.sharing.build import build_sharing
@@ -76,6 +77,7 @@ class SeqMTLModel(PreTrainedModel):
         self.sharing = build_sharing(config.sharing_spec, ground=ground, tasks=tuple(self.tasks))
         decoders = config.decoder_specs
         self.heads = nn.ModuleDict({name: self._new_head(name, decoders.get(name, ONE)) for name in self.tasks})
+        faster_on_cpu(self)
         self.post_init()
         self._constructed = True
 
@@ -324,6 +326,7 @@ class SeqMTLModel(PreTrainedModel):
             alone = self._new_head(task, ONE)
             kept = {name: state[name] for name in alone.state_dict()}  # not the rates, with which a decoder learned
             alone.load_state_dict({n: v[best : best + 1] if n in own else v for n, v in kept.items()})
+            faster_on_cpu(alone)
             self.heads[task] = alone.to(device=self.device, dtype=self.dtype).train(head.training)
         self.config.decoders = {}
 

@@ -7,13 +7,14 @@ kept for the backward pass, a byte per unit. As one batched product of dropped c
 and more than five times the memory. The scale of inverted dropout goes into the weights, of which there are fewer.
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-LEVELS = 2**16  # of a rate: 16 random bits per unit take a quarter of the time of a float
+from seqmtl.kernels.dropout import LEVELS, keep
+from seqmtl.kernels.linear import linear
+from seqmtl.kernels.products import product
 
 
 def dropped_linear(features: Tensor, weight: Tensor, bias: Tensor, rates: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def dropped_linear(features: Tensor, weight: Tensor, bias: Tensor, rates: Tensor
         features: [J, n, H].
         weight: [K, L, H].
         bias: [K, L].
-        rates: of dropout, below 1, in steps of 1/65536; [K].
+        rates: of dropout, below 1, in steps of 2^-16; [K].
 
     Returns:
         [K, n, L].
@@ -34,26 +35,18 @@ def dropped_linear(features: Tensor, weight: Tensor, bias: Tensor, rates: Tensor
     return _DroppedLinear.apply(features, weight, bias, dropped)  # pyright: ignore[reportReturnType]
 
 
-def kept_units(shape: tuple[int, ...], dropped: Tensor) -> Tensor:
-    """Draw which units of an input are kept, when ``dropped`` of 65536 are not (a scalar); bool."""
-    count = math.prod(shape)
-    bits = torch.empty(-(-count // 4), dtype=torch.int64, device=dropped.device).random_(-(2**63), None)
-    levels = bits.view(torch.int16)[:count].view(shape)  # uniform over -32768..32767
-    return levels >= (dropped - LEVELS // 2).to(torch.int16)
-
-
 class _DroppedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, dropped: Tensor) -> Tensor:
-        scaled = _scaled(weight, dropped, features.dtype)
+        scaled, biases = _scaled(weight, dropped).to(features.dtype), bias.to(features.dtype)
         kept = torch.empty(len(weight), *features.shape[1:], dtype=torch.bool, device=features.device)  # [K, n, H]
         # A row's scores by all decoders lie side by side, as one product of all decoders leaves them.
         scores = features.new_empty(features.shape[1], *weight.shape[:2]).movedim(1, 0)  # [K, n, L]
         buffer = torch.empty_like(features[0])
         for k, inputs in enumerate(features.expand_as(kept)):
-            kept[k] = kept_units(tuple(inputs.shape), dropped[k])
+            kept[k] = keep(inputs, dropped[k].int())
             torch.mul(inputs, kept[k], out=buffer)
-            torch.addmm(bias[k].to(features.dtype), buffer, scaled[k].T, out=scores[k])
+            scores[k] = linear(buffer, scaled[k], biases[k])
         ctx.save_for_backward(features, weight, dropped, kept)
         return scores
 
@@ -61,18 +54,16 @@ class _DroppedLinear(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, dropped, kept = ctx.saved_tensors
         (grads,) = grad_outputs  # [K, n, L]
-        scaled = _scaled(weight, dropped, features.dtype)
-        to_features = torch.zeros_like(features)
-        to_weight = torch.empty_like(scaled)
+        scaled = _scaled(weight, dropped).to(features.dtype)
+        to_features, to_weight = torch.zeros_like(features), torch.empty_like(scaled)
         buffer = torch.empty_like(features[0])
         for k, inputs in enumerate(features.expand_as(kept)):
             torch.mul(inputs, kept[k], out=buffer)
-            torch.mm(grads[k].T, buffer, out=to_weight[k])
-            torch.mm(grads[k], scaled[k], out=buffer)
-            to_features[k % len(features)] += buffer.mul_(kept[k])
-        return to_features, _scaled(to_weight, dropped, weight.dtype), grads.sum(1).to(weight.dtype), None
+            to_weight[k] = product(grads[k].mT, buffer)
+            to_features[k % len(features)] += product(grads[k], scaled[k]).mul_(kept[k])
+        return to_features, _scaled(to_weight, dropped).to(weight.dtype), grads.sum(1).to(weight.dtype), None
 
 
-def _scaled(weight: Tensor, dropped: Tensor, dtype: torch.dtype) -> Tensor:
+def _scaled(weight: Tensor, dropped: Tensor) -> Tensor:
     """``weight`` [K, L, H] by which dropped inputs are multiplied, so that their mean is that of undropped ones."""
-    return (weight * (LEVELS / (LEVELS - dropped))[:, None, None]).to(dtype)
+    return weight * (LEVELS / (LEVELS - dropped))[:, None, None]

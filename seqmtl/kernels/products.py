@@ -30,5 +30,5 @@ def _torch_product(rows: Tensor, weights: Tensor) -> Tensor:
     return rows @ weights
 
 
-_available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-_float32_product = _onednn_product if _available else _torch_product
+onednn_is_there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_float32_product = _onednn_product if onednn_is_there else _torch_product

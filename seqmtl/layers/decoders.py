@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from seqmtl.kernels.dropped_linear import dropped_linear
+from seqmtl.kernels.linear import linear
 
 
 class ParallelLinear(nn.Module):
@@ -32,7 +33,7 @@ class ParallelLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``[..., H]`` to ``[K, ..., L]``."""
         decoders, labels, _ = self.weight.shape
-        joined = F.linear(features, self.weight.flatten(0, 1), self.bias.flatten())  # [..., K * L]
+        joined = linear(features, self.weight.flatten(0, 1), self.bias.flatten())  # [..., K * L]
         return joined.unflatten(-1, (decoders, labels)).movedim(-2, 0)
 
     def each(self, features: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from seqmtl.evaluation.predictions import Annotator, Prediction, Reader
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
+from seqmtl.training.allocation import keep_freed_memory
 from seqmtl.training.folder import make_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
@@ -52,6 +53,7 @@ def train_recipe(
     spec = recipe.training
     check_trackers(spec.trackers)
     make_folder(Path(out))
+    keep_freed_memory()
     accelerator = Accelerator(
         # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.
         cpu=not torch.accelerator.is_available(),
@@ -136,6 +138,7 @@ def evaluate_checkpoint(
         ConfigError: when there is no such corpus, split, device or ensemble, or nothing in the split to be scored.
     """
     check_device(device)
+    keep_freed_memory()
     model, indexer = load_checkpoint(checkpoint)
     model.to(device)  # type: ignore[arg-type]  # transformers' stub wants a module
     annotator = Annotator(model, indexer, reader=None if reader is None else reader(model))

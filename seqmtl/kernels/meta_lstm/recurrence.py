@@ -161,6 +161,10 @@ def weight_gradients(
     words, n_hidden = read.size(1), trace.gates.size(4)
     n_meta = trace.states.size(3) - n_hidden
     before, flat = trace.states.narrow(1, 0, words).flatten(1, 2), to_below.flatten(1, 2)  # [K, T * B, .]
+    factors, gates = (
+        trace.factors.flatten(2, 3).flatten(0, 1),
+        to_gates.flatten(2, 3).flatten(0, 1),
+    )  # [K * 4, T * B, .]
     to_projection: Optional[Tensor] = None  # noqa: UP045
     if weights.projection is not None:
         after = trace.states.narrow(1, 1, words).narrow(3, n_hidden, n_meta).flatten(1, 2)
@@ -173,7 +177,7 @@ def weight_gradients(
         to_right_of_x,
         torch.stack([product(before[task].mT, flat[task]) for task in range(flat.size(0))]),
         to_projection,
-        torch.bmm(trace.factors.flatten(2, 3).flatten(0, 1).mT, to_gates.flatten(2, 3).flatten(0, 1)),
+        torch.stack([product(factors[gate].mT, gates[gate]) for gate in range(gates.size(0))]),
     )
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.dropped_linear import LEVELS, dropped_linear, kept_units
+from seqmtl.kernels.dropout import LEVELS, keep
+from seqmtl.kernels.dropped_linear import dropped_linear
 
 K, N, H, L = 3, 7, 5, 4
 RATES = torch.tensor([0.0, 0.25, 0.6])
@@ -19,7 +20,7 @@ def written_out(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """One decoder after the other, with the masks that come next from torch's generator."""
     scores = []
     for k, rate in enumerate((RATES * LEVELS).round()):
-        mask = kept_units((N, H), rate) / (1 - rate.double() / LEVELS)
+        mask = keep(features[0], int(rate)) / (1 - rate.double() / LEVELS)
         scores.append((features[k % len(features)] * mask) @ weight[k].T + bias[k])
     return torch.stack(scores)
 

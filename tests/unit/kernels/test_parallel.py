@@ -1,10 +1,14 @@
 """Parts of the work side by side."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
+from seqmtl.kernels import parallel
 from seqmtl.kernels.parallel import each
 
 CPU = torch.device("cpu")
@@ -60,3 +64,29 @@ def test_an_error_comes_through(threads):
 def test_parts_on_a_gpu_stay_in_the_thread_whose_stream_they_wait_for(threads):
     found = each(lambda _: threading.get_ident(), [0, 1], device=torch.device("cuda"))
     assert found == [threading.get_ident()] * 2
+
+
+THREADS = """
+from pathlib import Path
+import torch
+from seqmtl.kernels.parallel import each
+def threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+torch.set_num_threads(2)
+each(lambda part: part, [0, 1], device=torch.device("cpu"))  # starts the threads of the parts
+torch.ones(2**20).add_(1.0)  # starts OpenMP's
+before = threads()
+beside = each(lambda _: threads(), [0, 1], device=torch.device("cpu"))
+torch.ones(2**20).add_(1.0)
+print(before, *beside, threads())
+"""
+
+
+def test_threads_of_openmp_do_not_keep_turning_beside_the_parts():
+    if parallel._pause() is None or not Path("/proc/self/task").exists():
+        pytest.skip("another OpenMP, or a system that does not say which threads there are")
+    # In a process of its own: here, other tests may have threads that end.
+    found = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True).stdout
+    before, *beside, after = map(int, found.split())
+    assert beside == [before - 1] * 2
+    assert after == before

@@ -41,16 +41,18 @@ def test_the_schemes_that_are_timed_are_those_of_the_recipes(load, part, scheme,
 
 
 def test_mixing_is_measured_against_independent_towers_turn_by_turn(load):
-    times = {"hard": [1.0, 1.0], "independent": [2.0, 4.0], "cross_stitch": [2.0, 4.0], "sluice": [2.2, 4.4]}
+    mixing = {"cross_stitch": [2.0, 4.0], "alpha and beta": [2.1, 4.2], "sluice": [2.2, 4.4]}
+    times = {"hard": [1.0, 1.0], "independent": [2.0, 4.0], **mixing}
     script = load("benchmark_sharing")
     figures = script["figures_of"]("training", times, mixing_bar=script["MIXING_BAR"], towers_bar=0.0)
     assert list(figures) == [
         "training: independent / hard",
         "training: cross_stitch / independent",
+        "training: alpha and beta / independent",
         "training: sluice / independent",
     ]
-    assert [figure.ratio for figure in figures.values()] == pytest.approx([(1 / 2 + 1 / 4) / 2, 1.0, 1 / 1.1])
-    assert [figure.met for figure in figures.values()] == [True, True, False]
+    assert [figure.ratio for figure in figures.values()] == pytest.approx([(1 / 2 + 1 / 4) / 2, 1.0, 1 / 1.05, 1 / 1.1])
+    assert [figure.met for figure in figures.values()] == [True, True, True, False]
 
 
 def test_one_recurrence_of_all_bilstms_has_the_outputs_and_gradients_of_the_loop(load):
@@ -96,5 +98,5 @@ def test_every_measurement_runs_and_prunes_alpha_to_its_diagonal(load, shared_da
     bench = script["Bench"](script["PARTS"][0], argparse.Namespace(quick=True))
     bench.rounds, bench.lessons = 1, bench.lessons[:1]
     figures = bench.training() | bench.inference() | bench.pruned() | bench.towers()
-    assert len(figures) == 8
+    assert len(figures) == 10
     assert all(figure.ours_ms > 0 and figure.theirs_ms > 0 for figure in figures.values())
