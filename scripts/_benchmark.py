@@ -17,6 +17,7 @@ from statistics import median
 from typing import Self, TypeVar
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from seqmtl.training.allocation import keep_freed_memory
 
@@ -94,6 +95,27 @@ def take_turns(
                 if turn:
                     times[name].append((time.perf_counter() - began) * 1000)
     return times
+
+
+def peak_mib(side: Callable[[], object]) -> float:
+    """The most memory that ``side`` holds at once beyond what was there before, in MiB; it runs twice."""
+    side()
+    if torch.cuda.is_available():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        side()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that everything is allocated by this thread, which is the one that is watched
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        side()
+    torch.set_num_threads(threads)
+    held = peak = 0
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]  # its stub lacks it
+        peak = max(peak, held)
+    return peak / 2**20
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """What the benchmarks of training steps share: a model with its optimiser, and the batches that it learns from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from seqmtl.data.mixture import BatchStream, Mixture
 from seqmtl.data.tasks import Task
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import SharingSpec
 from seqmtl.training.optimisation import build_optimizer
 from seqmtl.training.setup import Prepared
@@ -33,12 +34,20 @@ class Lesson:
 class Learner:
     """One model with its optimiser."""
 
-    def __init__(self, prepared: Prepared, tasks: Sequence[Task], sharing: SharingSpec, *, device: str = "cpu") -> None:
-        """``tasks`` on the encoder of ``prepared`` under ``sharing``."""
+    def __init__(
+        self,
+        prepared: Prepared,
+        tasks: Sequence[Task],
+        sharing: SharingSpec,
+        *,
+        decoders: Mapping[str, DecodersSpec] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """``tasks`` on the encoder of ``prepared`` under ``sharing``; with ``decoders`` some have more than one."""
         self.names = [task.name for task in tasks]
         config = prepared.recipe
         self.model = SeqMTLModel.from_encoder(
-            config.encoder, tasks=tasks, sharing=sharing, sizes=prepared.model.config.sizes
+            config.encoder, tasks=tasks, sharing=sharing, decoders=decoders, sizes=prepared.model.config.sizes
         ).train()
         self.model.to(device)  # type: ignore[arg-type]  # transformers wraps torch's method
         self.optimizer = build_optimizer(self.model, config.training)

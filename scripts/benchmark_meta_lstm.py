@@ -17,11 +17,11 @@ holds at once beyond what it was given, in MiB: at most twice that of ``nn.LSTM`
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-from _benchmark import Figure, options, report, take_turns
+from _benchmark import Figure, options, peak_mib, report, take_turns
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
 from seqmtl.kernels.meta_lstm import BasicWeights, MetaWeights, meta_lstm, reference
 from seqmtl.training.allocation import keep_freed_memory
@@ -87,27 +87,6 @@ def finish() -> None:
         torch.cuda.synchronize()
 
 
-def peak_mib(side: Side, inputs: Tensor) -> float:
-    """The most memory that a turn held at once beyond what was there before, in MiB."""
-    side(inputs)
-    if DEVICE == "cuda":
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        side(inputs)
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that everything is allocated by this thread, which is the one that is watched
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        side(inputs)
-    torch.set_num_threads(threads)
-    held = peak = 0
-    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]  # its stub lacks it
-        peak = max(peak, held)
-    return peak / 2**20
-
-
 def figures_of(times: dict[str, list[float]]) -> dict[str, Figure]:
     """The Meta-LSTM against the others."""
     return {
@@ -135,7 +114,7 @@ def main() -> int:
     if DEVICE == "cpu" and keep_freed_memory():
         kept = figures_of(take_turns(sides, [inputs] * 3, rounds=rounds))
         figures |= {f"{name}, freed memory kept": replace(figure, bar=0.0) for name, figure in kept.items()}
-    held = {name: peak_mib(sides[name], inputs) for name in ("fast", "lstm")}
+    held = {name: peak_mib(partial(sides[name], inputs)) for name in ("fast", "lstm")}
     figures["peak memory, MiB: Meta-LSTM / nn.LSTM"] = Figure(held["fast"], held["lstm"], bar=0.5)
     return report("meta_lstm", figures, arguments)
 

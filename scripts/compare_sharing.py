@@ -3,19 +3,23 @@
     python scripts/compare_sharing.py tasks/recipes/ewt_hard.yaml tasks/recipes/ewt_sluice.yaml --seeds 3
     python scripts/compare_sharing.py ... --dev-only              # while choosing: the test split is not even read
     python scripts/compare_sharing.py ... --jobs 2                # two runs side by side, each on half of the cores
+    python scripts/compare_sharing.py ewt_hard ewt_pta_{i,f,fp,gp,hgd} --against-base --task chunk --out runs/pta_chunk
 
 The first recipe is the base: its tasks are trained one by one as well, with everything else as it is, but for what its
 sharing says about other tasks: depths, tree and order keep the task that is there; an adversary of a single task, which
 has nothing to tell apart, is left out, and so are alphas and connections of another run. A task of roles that names a
-finder of predicates is trained together with it, and the finder once more alone.
+finder of predicates is trained together with it, and the finder once more alone. With ``--against-base`` no task is
+trained alone, and the other recipes are measured against the first. With ``--task`` all recipes keep only those tasks,
+and the finders that they name.
 
 Each run is a process of its own and a folder, OUT/SCHEME/seed_S or OUT/single/TASK/seed_S. What is finished is not
 done again, so the same command goes on where it was stopped; a half-finished run starts anew. No run reads the test
 split while it trains.
 
-Scores are the mean and the standard deviation over seeds, in percent. Whether a scheme differs from single-task models
-is tested on the sentences (paired bootstrap, 1,000 samples, two sides): the counts of each sentence are added up over
-the seeds, so that each seed weighs the same and a sentence is drawn with all its seeds; the seeds are taken as given.
+Scores are the mean and the standard deviation over seeds, in percent. Whether a scheme differs from single-task models,
+or from the first recipe, is tested on the sentences (paired bootstrap, 1,000 samples, two sides): the counts of each
+sentence are added up over the seeds, so that each seed weighs the same and a sentence is drawn with all its seeds; the
+seeds are taken as given.
 """
 
 import json
@@ -42,8 +46,10 @@ from _experiment import (
 
 from seqmtl import ConfigError, RecipeSpec, TrainingError, load_recipe
 from seqmtl.checkpoints import METRICS, load_recipe_of, save_recipe
+from seqmtl.errors import nearest
 from seqmtl.evaluation import Comparison, paired_bootstrap
 from seqmtl.specs.corpora import CorpusEntry, CorpusRef, CorpusSpec, ToyCorpus
+from seqmtl.specs.pseudo_tasks import PseudoTasksSpec
 from seqmtl.specs.sharing import (
     BranchingSpec,
     CrossStitchSpec,
@@ -120,9 +126,19 @@ class Run:
 
 
 def plan(
-    recipes: Sequence[str], *, seeds: int, rows: int, corpus: str, out: Path, overrides: Sequence[str]
+    recipes: Sequence[str],
+    *,
+    seeds: int,
+    rows: int,
+    corpus: str,
+    out: Path,
+    overrides: Sequence[str],
+    tasks: Sequence[str] = (),
+    alone: bool = True,
 ) -> list[Run]:
     """All runs: seed by seed, in each the single tasks of the first recipe, then the recipes in their order.
+
+    With ``tasks`` the recipes have no others; without ``alone`` no task is trained alone.
 
     Raises:
         ConfigError: when a recipe is wrong, or cannot be compared with the first.
@@ -135,15 +151,15 @@ def plan(
     runs = []
     for seed in range(1, seeds + 1):
         specs = [
-            resolved(spec, folder=folder)
+            restricted(resolved(spec, folder=folder), tasks) if tasks else resolved(spec, folder=folder)
             for spec, folder in (
                 load_recipe(recipe, overrides=[*limit, *overrides, f"training.seed={seed}"]) for recipe in recipes
             )
         ]
         check_comparable(specs)
-        base, tasks = specs[0], tuple(specs[0].tasks)
-        planned = [(f"{SINGLE}/{task}", (task,), only(base, task)) for task in tasks]
-        planned += [(spec.name, tasks, spec) for spec in specs]
+        base, every = specs[0], tuple(specs[0].tasks)
+        planned = [(f"{SINGLE}/{task}", (task,), only(base, task)) for task in every] if alone else []
+        planned += [(spec.name, every, spec) for spec in specs]
         runs += [
             Run(
                 scheme=place.split("/")[0],
@@ -180,10 +196,30 @@ def check_comparable(specs: Sequence[RecipeSpec]) -> None:
 
 def only(recipe: RecipeSpec, task: str) -> RecipeSpec:
     """``recipe`` with one task, and with the finder of predicates that it names."""
-    wanted = {task, recipe.tasks[task].predicates}
-    tasks = {name: spec for name, spec in recipe.tasks.items() if name in wanted}
-    sharing = among(recipe.sharing, tasks)
-    return recipe.model_copy(update={"name": f"{recipe.name}_{task}", "tasks": tasks, "sharing": sharing})
+    return restricted(recipe, [task]).model_copy(update={"name": f"{recipe.name}_{task}"})
+
+
+def restricted(recipe: RecipeSpec, tasks: Sequence[str]) -> RecipeSpec:
+    """``recipe`` with some of its tasks, and with the finders of predicates that they name.
+
+    Raises:
+        ConfigError: when it has no such task.
+    """
+    for task in tasks:
+        if task not in recipe.tasks:
+            raise ConfigError(f"{recipe.name}: has no task {task!r}; {nearest(task, recipe.tasks)}")
+    wanted = {*tasks, *(recipe.tasks[task].predicates for task in tasks)}
+    kept = {name: spec for name, spec in recipe.tasks.items() if name in wanted}
+    sharing, pseudo_tasks = among(recipe.sharing, kept), with_decoders(recipe.pseudo_tasks, kept)
+    return recipe.model_copy(update={"tasks": kept, "sharing": sharing, "pseudo_tasks": pseudo_tasks})
+
+
+def with_decoders(pseudo_tasks: PseudoTasksSpec | None, tasks: Collection[str]) -> PseudoTasksSpec | None:
+    """``pseudo_tasks`` without what it says about other tasks than ``tasks``."""
+    if pseudo_tasks is None or pseudo_tasks.tasks is None:
+        return pseudo_tasks
+    kept = tuple(task for task in pseudo_tasks.tasks if task in tasks)
+    return pseudo_tasks.model_copy(update={"tasks": kept}) if kept else None
 
 
 def among(sharing: SharingSpec, tasks: Collection[str]) -> SharingSpec:
@@ -267,19 +303,18 @@ def collected(runs: Sequence[Run], *, split: str) -> dict[str, Scheme]:
     return schemes
 
 
-def against_single(schemes: Mapping[str, Scheme]) -> dict[str, dict[str, Comparison]]:
-    """Paired bootstrap of each scheme and task against the single-task models."""
-    single = schemes[SINGLE]
+def against_first(schemes: Mapping[str, Scheme]) -> dict[str, dict[str, Comparison]]:
+    """Paired bootstrap of each scheme and task against the first: the single-task models, if there are any."""
+    (_, first), *others = schemes.items()
     return {
-        name: {task: paired_bootstrap(counts, single.counts[task]) for task, counts in scheme.counts.items()}
-        for name, scheme in schemes.items()
-        if name != SINGLE
+        name: {task: paired_bootstrap(counts, first.counts[task]) for task, counts in scheme.counts.items()}
+        for name, scheme in others
     }
 
 
 def table(schemes: Mapping[str, Scheme], compared: Mapping[str, Mapping[str, Comparison]]) -> list[str]:
     """Schemes x tasks in Markdown."""
-    tasks = list(schemes[SINGLE].scores)
+    tasks = list(next(iter(schemes.values())).scores)
     lines = [
         f"| scheme | {' | '.join(tasks)} | mean | parameters, M | train words/s |",
         f"|---|{'--:|' * (len(tasks) + 3)}",
@@ -304,17 +339,19 @@ def mark(comparison: Comparison) -> str:
     return " ↑" if comparison.delta > 0 else " ↓"
 
 
-def note(base: RecipeSpec, *, split: str, rows: int, seeds: int) -> str:
+def note(base: RecipeSpec, *, split: str, rows: int, seeds: int, alone: bool) -> str:
     """What the table shows, in words."""
     joined = [f"{name} with {spec.predicates}" for name, spec in base.tasks.items() if spec.predicates]
     together = f", {' and '.join(joined)}" if joined else ""
-    return (
-        f"{split.capitalize()} scores, mean ± standard deviation of {seeds} seed{'s' if seeds > 1 else ''}; "
-        f"{f'the first {rows:,}' if rows else 'all'} training rows. "
+    single = (
         f"`{SINGLE}`: each task of `{base.name}` by a model of its own{together}; its parameters are those of all "
         "these models, its words/s what is left when they train one after the other. "
-        f"↑ ↓: better or worse than `{SINGLE}`, p < {LEVEL} by a paired bootstrap of the sentences, counts added up "
-        "over seeds."
+    )
+    return (
+        f"{split.capitalize()} scores, mean ± standard deviation of {seeds} seed{'s' if seeds > 1 else ''}; "
+        f"{f'the first {rows:,}' if rows else 'all'} training rows. {single if alone else ''}"
+        f"↑ ↓: better or worse than `{SINGLE if alone else base.name}`, p < {LEVEL} by a paired bootstrap of the "
+        "sentences, counts added up over seeds."
     )
 
 
@@ -322,9 +359,13 @@ def main() -> None:
     """Do all runs and print the table, then the JSON line."""
     parser = comparison_options(__doc__, out=Path("runs/compare"))
     parser.add_argument("recipes", nargs="+", help="files or names; the first is the base of the single-task models")
+    parser.add_argument("--task", dest="tasks", action="append", default=[], help="only this task; repeatable")
+    parser.add_argument(
+        "--against-base", action="store_true", help="train no task alone; compare with the first recipe"
+    )
     arguments = parser.parse_args()
     check_comparison(parser, arguments)
-    rows, split = arguments.train_rows, "dev" if arguments.dev_only else "test"
+    rows, split, alone = arguments.train_rows, "dev" if arguments.dev_only else "test", not arguments.against_base
     runs = plan(
         arguments.recipes,
         seeds=arguments.seeds,
@@ -332,15 +373,19 @@ def main() -> None:
         corpus=arguments.corpus,
         out=arguments.out,
         overrides=arguments.overrides,
+        tasks=arguments.tasks,
+        alone=alone,
     )
     execute(runs, corpus=arguments.corpus, split=split, jobs=arguments.jobs)
     base = load_recipe(arguments.recipes[0], overrides=arguments.overrides)[0]
+    base = restricted(base, arguments.tasks) if arguments.tasks else base
     schemes = collected(runs, split=split)
-    compared = against_single(schemes)
+    compared = against_first(schemes)
     described = machine_of(arguments.jobs)
-    lines = [*table(schemes, compared), "", note(base, split=split, rows=rows, seeds=arguments.seeds)]
+    lines = [*table(schemes, compared), "", note(base, split=split, rows=rows, seeds=arguments.seeds, alone=alone)]
     print("\n".join(lines), end="\n\n")
-    name = f"compare_{base.name}-{rows or 'all'}{'-dev' if arguments.dev_only else ''}"
+    chosen = "".join(f"-{task}" for task in arguments.tasks) + ("" if alone else "-against-base")
+    name = f"compare_{base.name}{chosen}-{rows or 'all'}{'-dev' if arguments.dev_only else ''}"
     if arguments.markdown:
         write_results(name, lines, described=described)
     record = json.dumps(
@@ -353,7 +398,9 @@ def main() -> None:
                     "mean": scheme.means,
                     "parameters": scheme.parameters,
                     "train_words_per_second": round(scheme.speed, 1),
-                    "against_single": {task: asdict(one) for task, one in compared.get(key, {}).items()},
+                    f"against_{SINGLE if alone else 'base'}": {
+                        task: asdict(one) for task, one in compared.get(key, {}).items()
+                    },
                 }
                 for key, scheme in schemes.items()
             },

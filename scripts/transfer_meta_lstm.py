@@ -55,7 +55,7 @@ def lessons(arguments: argparse.Namespace) -> list[Lesson]:
             others = [name for name in joint.tasks if name not in group]
             folder = arguments.out / task
             teacher = run(with_tasks(joint, others), TEACHER, folder, seed=seed, corpus=arguments.corpus)
-            alone = with_tasks(few, group)
+            alone = lenient(with_tasks(few, group))
             start = {"start_from": str(teacher.folder.resolve()), "freeze": "meta"}
             warm = alone.model_copy(update={"training": alone.training.model_copy(update=start)})
             planned.append(
@@ -106,6 +106,12 @@ def with_tasks(recipe: RecipeSpec, names: Sequence[str]) -> RecipeSpec:
     """``recipe`` with these tasks."""
     tasks = {name: spec for name, spec in recipe.tasks.items() if name in names}
     return recipe.model_copy(update={"tasks": tasks, "sharing": among(recipe.sharing, tasks)})
+
+
+def lenient(recipe: RecipeSpec) -> RecipeSpec:
+    """``recipe`` for so few rows that they do not show every label: those of dev that they lack count as errors."""
+    tasks = {name: spec.model_copy(update={"unseen_labels": "allow"}) for name, spec in recipe.tasks.items()}
+    return recipe.model_copy(update={"tasks": tasks})
 
 
 def run(recipe: RecipeSpec, scheme: str, folder: Path, *, seed: int, corpus: str) -> Run:

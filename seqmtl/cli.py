@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seqmtl.modeling import SeqMTLModel
     from seqmtl.sharing.base import Coupling
     from seqmtl.training import Evaluation
+    from seqmtl.training.history import MetaIteration
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +31,9 @@ app = typer.Typer(
 
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
+]
+EnsembleOption = Annotated[
+    bool, typer.Option("--ensemble", help="By all decoders of a task together, where the run kept them.")
 ]
 Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: a checkpoint.")]
@@ -67,11 +71,13 @@ def evaluate(
         str | None, typer.Option(metavar="RUN", help="Another run on the same sentences: paired bootstrap.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, help="Show the first n sentences with a mistake, beside gold.")] = 0,
+    ensemble: EnsembleOption = False,
     device: Device = "cpu",
     overrides: Overrides = [],  # noqa: B006 - as above
 ) -> None:
     """Score a checkpoint, corpus by corpus: tables per task and label, its mistakes, p-values against another run."""
     from seqmtl.evaluation import comparison_table, label_table, score_table, scores_to_json
+    from seqmtl.evaluation.ensemble import Ensemble
     from seqmtl.training import compare_evaluations, evaluate_checkpoint
 
     console = Console()
@@ -80,7 +86,7 @@ def evaluate(
     scored = partial(
         evaluate_checkpoint, corpus=corpus, split=split, overrides=overrides, device=device, console=console
     )
-    ours = scored(run)
+    ours = scored(run, reader=Ensemble if ensemble else None)
     theirs = {} if compare is None else scored(compare)
     if compare is not None and not set(ours) & set(theirs):
         raise ConfigError(f"{run} and {compare} share no corpus: {', '.join(ours)} and {', '.join(theirs)}")
@@ -113,10 +119,12 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="html: the file; brat: the folder, with a .txt and an .ann file for each text.")
     ] = None,
+    ensemble: EnsembleOption = False,
     device: Device = "cpu",
 ) -> None:
     """Tag raw text with every layer of a checkpoint."""
     from seqmtl.documents import document_view, documents_page, to_brat, to_columns, to_json_line
+    from seqmtl.evaluation.ensemble import Ensemble
     from seqmtl.tagger import Tagger
     from seqmtl.training.run import check_device
 
@@ -127,7 +135,7 @@ def predict(
         texts = [_read(file)]
     elif not texts:
         texts = [line.rstrip("\n") for line in sys.stdin]
-    tagger = Tagger.from_pretrained(run, device=device)
+    tagger = Tagger.from_pretrained(run, reader=Ensemble if ensemble else None, device=device)
     console = Console()
     documents = tagger.tag(texts)
     if form == "html":
@@ -153,7 +161,7 @@ def inspect(
         Path | None, typer.Argument(help="Where --plot puts its pictures; default: RUN, or here.")
     ] = None,
     plot: Annotated[
-        bool, typer.Option("--plot", help="Draw what the tasks share, and its course in training.")
+        bool, typer.Option("--plot", help="Draw what tasks share, and its course; how decoders did.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--json", help="Write the numbers of what they share here.")] = None,
     text: Annotated[
@@ -161,11 +169,12 @@ def inspect(
         typer.Option(help="Show instead how large the weights are that are generated at each word of this."),
     ] = None,
 ) -> None:
-    """Show what a checkpoint holds: its parts with their sizes, its tasks with their labels, what the tasks share."""
+    """Show a checkpoint: its parts with their sizes, its tasks with their labels, what tasks share, its decoders."""
     from seqmtl.checkpoints import load_checkpoint
     from seqmtl.hub import fetch
     from seqmtl.sharing.coupling import coupling_to_json
-    from seqmtl.training.report import coupling_tables
+    from seqmtl.training.history import read_meta_iterations
+    from seqmtl.training.report import coupling_tables, decoders_table
     from seqmtl.training.word_coupling import word_coupling
 
     if folder is not None and not plot:
@@ -174,16 +183,19 @@ def inspect(
     model, indexer = load_checkpoint(run)
     kind = model.config.sharing_spec.kind
     coupling = model.sharing.coupling() if text is None else word_coupling(model, indexer, text)
-    if plot and not coupling.tables:
+    course = read_meta_iterations(fetch(run)) if text is None else []
+    if plot and not coupling.tables and not course:
         raise ConfigError(f"--plot: sharing of kind {kind!r} learns nothing about its tasks that could be drawn")
     if output is not None:
         _check_writable(output)
         written = {"run": run, "sharing": kind, "tables": coupling_to_json(coupling)}
         output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    pictures = _draw(fetch(run), coupling, folder or _here(run)) if plot else []
+    pictures = _draw(fetch(run), coupling, course, folder or _here(run)) if plot else []
     _show_parts(console, model, title=f"{run}: {model.num_parameters():,} parameters")
     for table in coupling_tables(coupling, width=console.width):
         console.print(table)
+    if course:
+        console.print(decoders_table(course))
     for picture in pictures:
         console.print(str(picture), markup=False, highlight=False, soft_wrap=True)
 
@@ -193,14 +205,16 @@ def _here(run: str) -> Path:
     return Path(run) if Path(run).is_dir() else Path()
 
 
-def _draw(run: Path, coupling: "Coupling", folder: Path) -> list[Path]:
-    """Draw what the tasks of a run share into ``folder``."""
+def _draw(run: Path, coupling: "Coupling", course: list["MetaIteration"], folder: Path) -> list[Path]:
+    """Draw what the tasks of a run share, and how their decoders did, into ``folder``."""
     from seqmtl.sharing.plots import plot_coupling
     from seqmtl.training.folder import make_folder
     from seqmtl.training.history import read_couplings
+    from seqmtl.training.pseudo_task_plots import plot_meta_iterations
 
     make_folder(folder)
-    return plot_coupling(coupling, read_couplings(run), folder)
+    pictures = plot_coupling(coupling, read_couplings(run), folder)
+    return [*pictures, plot_meta_iterations(course, folder)] if course else pictures
 
 
 def _show_parts(console: Console, model: "SeqMTLModel", *, title: str) -> None:
@@ -214,7 +228,9 @@ def _show_parts(console: Console, model: "SeqMTLModel", *, title: str) -> None:
     tasks = Table("task", "layer", "head", "labels", title="tasks")
     for name, task in model.tasks.items():
         labels = Text(" ".join(task.labels.labels))  # Text: rich would read the label "[x]" as markup
-        tasks.add_row(name, task.spec.layer, task.spec.head.kind, labels)
+        decoders = model.head(name).decoders
+        several = f", {decoders} decoders, best: {model.best_decoder(name) + 1}" if decoders > 1 else ""
+        tasks.add_row(name, task.spec.layer, task.spec.head.kind + several, labels)
     console.print(tasks)
 
 

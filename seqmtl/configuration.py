@@ -13,6 +13,7 @@ from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.specs.base import Spec
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.public import public_encoder
 from seqmtl.specs.recipe import task_name
 from seqmtl.specs.sharing import SharingSpec
@@ -41,6 +42,7 @@ class SeqMTLConfig(PreTrainedConfig):
         sharing: the sharing scheme's spec, as JSON.
         tasks: each task's name, spec and labels, as JSON.
         sharing_tasks: the tasks for which the scheme was trained, some of which may have been removed; None: ``tasks``.
+        decoders: of each task that has more than one decoder, how many, and the best of them, as JSON.
         n_words, n_characters: sizes of the vocabularies in ``vocabulary.json``.
     """
 
@@ -54,6 +56,7 @@ class SeqMTLConfig(PreTrainedConfig):
         sharing: Mapping[str, Any] | None = None,
         tasks: Sequence[Mapping[str, Any]] = (),
         sharing_tasks: Sequence[str] | None = None,
+        decoders: Mapping[str, Mapping[str, Any]] | None = None,
         n_words: int = 0,
         n_characters: int = 0,
         format_version: int = FORMAT_VERSION,
@@ -65,6 +68,7 @@ class SeqMTLConfig(PreTrainedConfig):
         self.sharing = dict(sharing or {"kind": "hard"})
         self.tasks = [dict(task) for task in tasks]
         self.sharing_tasks = None if sharing_tasks is None else list(sharing_tasks)
+        self.decoders = {task: dict(spec) for task, spec in (decoders or {}).items()}
         self.n_words = n_words
         self.n_characters = n_characters
         self.format_version = format_version
@@ -87,6 +91,7 @@ class SeqMTLConfig(PreTrainedConfig):
         backbone: PreTrainedConfig | None,
         sharing: SharingSpec,
         tasks: Sequence[Task],
+        decoders: Mapping[str, DecodersSpec],
         sizes: InventorySizes,
     ) -> Self:
         """The configuration of a new model."""
@@ -99,20 +104,25 @@ class SeqMTLConfig(PreTrainedConfig):
             backbone=shape,
             sharing=sharing.model_dump(mode="json", exclude={"alpha_from"}),
             tasks=[task.to_dict() for task in tasks],
+            decoders={task: spec.model_dump(mode="json") for task, spec in decoders.items()},
             n_words=sizes.words,
             n_characters=sizes.characters,
         )
 
-    def with_tasks(self, tasks: Sequence[Task], *, sharing_tasks: Sequence[str]) -> Self:
+    def with_tasks(
+        self, tasks: Sequence[Task], *, sharing_tasks: Sequence[str], decoders: Mapping[str, Mapping[str, Any]]
+    ) -> Self:
         """The configuration of the same model for other tasks.
 
         Args:
             tasks: in order.
             sharing_tasks: the tasks for which the sharing scheme is built.
+            decoders: as the attribute; of tasks that are not among ``tasks`` they are left out.
         """
         config = deepcopy(self)
         config.tasks = [task.to_dict() for task in tasks]
         names = [task.name for task in tasks]
+        config.decoders = {task: dict(spec) for task, spec in decoders.items() if task in names}
         config.sharing_tasks = None if list(sharing_tasks) == names else list(sharing_tasks)
         return config
 
@@ -134,6 +144,9 @@ class SeqMTLConfig(PreTrainedConfig):
             raise CheckpointError(
                 f"config.json: sharing_tasks leaves out {', '.join(sorted(left_out))}, one of the tasks"
             )
+        unknown = sorted(self.decoder_specs.keys() - set(names))
+        if unknown:
+            raise CheckpointError(f"config.json: decoders names {', '.join(unknown)}, which is no task")
         finders = {task.name: task.spec.predicates for task in tasks if task.spec.predicates is not None}
         for name, finder in finders.items():
             if finder not in names:
@@ -160,6 +173,14 @@ class SeqMTLConfig(PreTrainedConfig):
     def sharing_task_names(self) -> tuple[str, ...]:
         """The tasks for which the sharing scheme is built: ``tasks``, and those that were removed since."""
         return tuple(self.sharing_tasks or (task["name"] for task in self.tasks))
+
+    @property
+    def decoder_specs(self) -> dict[str, DecodersSpec]:
+        """The decoders of each task that has more than one."""
+        return {
+            task: _parsed(DecodersSpec, spec, source=f"config.json: decoders.{task}")
+            for task, spec in self.decoders.items()
+        }
 
     @property
     def sizes(self) -> InventorySizes:
@@ -192,14 +213,14 @@ def inventory_sizes(indexer: Indexer) -> InventorySizes:
     )
 
 
-def _parsed(part: type[Part], values: Mapping[str, Any]) -> Part:
+def _parsed(part: type[Part], values: Mapping[str, Any], *, source: str = "config.json") -> Part:
     """A part of ``config.json`` with its spec.
 
     Raises:
         CheckpointError: naming the key that is wrong.
     """
     try:
-        return part.parse(values, source="config.json")
+        return part.parse(values, source=source)
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
 

@@ -30,7 +30,8 @@ def merge_models(first: SeqMTLModel, second: SeqMTLModel) -> SeqMTLModel:
         raise ConfigError("merge: by their config.json the models are not of one encoder and sharing scheme")
     tasks = [*first.tasks.values(), *second.tasks.values()]
     built_for = [*first.config.sharing_task_names, *second.config.sharing_task_names]
-    merged = first.sibling(tasks, sharing_tasks=built_for)
+    decoders = first.config.decoders | second.config.decoders
+    merged = first.sibling(tasks, sharing_tasks=built_for, decoders=decoders)
     ours = first.state_dict()
     theirs = {name: values.to(first.device) for name, values in second.state_dict().items()}
     for name, values in merged.state_dict().items():

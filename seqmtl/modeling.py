@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -36,8 +35,11 @@ from seqmtl.sharing.pruning import Pruning
 from seqmtl.sharing.towers.build import Ground
 from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
 from seqmtl.weights import read_shapes
+
+ONE = DecodersSpec(count=1)
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,8 @@ class SeqMTLModel(PreTrainedModel):
             self.sharing.keep(tuple(self.tasks))
             # What is in the file for other tasks is left there, which is no reason for transformers to warn.
             self._keys_to_ignore_on_load_unexpected = [r"^sharing\.", r"^heads\."]
-        self.heads = nn.ModuleDict(
-            {
-                task.name: build_head(
-                    task.spec.head,
-                    in_features=self.sharing.out_features,
-                    labels=task.labels,
-                    scheme=task.scheme,
-                )
-                for task in self.tasks.values()
-            }
-        )
+        decoders = config.decoder_specs
+        self.heads = nn.ModuleDict({name: self._new_head(name, decoders.get(name, ONE)) for name in self.tasks})
         faster_on_cpu(self)
         self.post_init()
         self._constructed = True
@@ -112,6 +105,7 @@ class SeqMTLModel(PreTrainedModel):
         *,
         tasks: Sequence[Task],
         sharing: SharingSpec | None = None,
+        decoders: Mapping[str, DecodersSpec] | None = None,
         sizes: InventorySizes | None = None,
     ) -> Self:
         """Start a model: a pretrained encoder where the spec names one, everything else random.
@@ -120,6 +114,7 @@ class SeqMTLModel(PreTrainedModel):
             encoder: the encoder's spec.
             tasks: what to learn, with label inventories.
             sharing: the sharing scheme; None: hard.
+            decoders: of each task that has more than one; None: there is none.
             sizes: of the indexer's vocabularies; None: there are none.
 
         Raises:
@@ -134,6 +129,7 @@ class SeqMTLModel(PreTrainedModel):
             backbone=backbone,
             sharing=sharing or HardSharingSpec(kind="hard"),
             tasks=tasks,
+            decoders=decoders or {},
             sizes=sizes or InventorySizes(),
         )
         model = cls(config)
@@ -248,7 +244,7 @@ class SeqMTLModel(PreTrainedModel):
         if not tasks:
             raise ConfigError(f"tasks: none is named; {nearest('', self.tasks)}")
         kept = [self.tasks[name] for name in self.needed(tasks)]
-        return self.config.with_tasks(kept, sharing_tasks=self.config.sharing_task_names)
+        return self.config.with_tasks(kept, sharing_tasks=self.config.sharing_task_names, decoders=self.config.decoders)
 
     def resting_parameters(self, present: Collection[str]) -> list[nn.Parameter]:
         """The parameters on which no loss of the tasks ``present`` depends."""
@@ -320,10 +316,23 @@ class SeqMTLModel(PreTrainedModel):
         smaller.take(self)
         return smaller
 
-    def sibling(self, tasks: Sequence[Task], *, sharing_tasks: Sequence[str]) -> Self:
-        """A new model like this one for other tasks, on its device and in its precision; its numbers are random."""
+    def sibling(
+        self,
+        tasks: Sequence[Task],
+        *,
+        sharing_tasks: Sequence[str],
+        decoders: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Self:
+        """A new model like this one for other tasks, on its device and in its precision; its numbers are random.
+
+        Args:
+            tasks: in order.
+            sharing_tasks: the tasks for which the sharing scheme is built.
+            decoders: of tasks with several, as in the configuration; None: as here.
+        """
+        decoders = self.config.decoders if decoders is None else decoders
         names = list(dict.fromkeys(sharing_tasks))
-        sibling = type(self)(self.config.with_tasks(tasks, sharing_tasks=names))
+        sibling = type(self)(self.config.with_tasks(tasks, sharing_tasks=names, decoders=decoders))
         sibling.to(device=self.device, dtype=self.dtype)  # pyright: ignore[reportCallIssue]
         if self.is_activation_checkpointing:
             sibling.activation_checkpointing_enable()
@@ -425,12 +434,13 @@ class SeqMTLModel(PreTrainedModel):
     def label_probabilities(self, task: str, features: Tensor) -> Tensor:
         """How the head of a task that labels words reads features ``[B, T, H]``: ``[B, T, L]``.
 
-        Of K decoders the mean; of a CRF the softmax of its unary scores.
+        Of K decoders the best, which is also the one that is there after training; of a CRF the softmax of its unary
+        scores.
 
         Raises:
             KeyError: when the task's head does not label words.
         """
-        return self.token_head(task).scores(features).softmax(dim=-1).mean(dim=0)
+        return self.token_head(task).scores_of(features, decoder=self.best_decoder(task)).softmax(dim=-1)
 
     def token_head(self, task: str) -> TokenHead:
         """The head of a task that labels words.
@@ -438,13 +448,45 @@ class SeqMTLModel(PreTrainedModel):
         Raises:
             KeyError: when the task's head does not label words.
         """
-        head = self.heads[task]
+        head = self.head(task)
         if not isinstance(head, TokenHead):
             raise KeyError(task)
         return head
 
+    def srl_head(self, task: str) -> SRLHead:
+        """The head of a task of roles."""
+        head = self.head(task)
+        assert isinstance(head, SRLHead)
+        return head
+
+    def head(self, task: str) -> TokenHead | SRLHead:
+        """The head of a task."""
+        head = self.heads[task]
+        assert isinstance(head, TokenHead | SRLHead)
+        return head
+
+    def best_decoder(self, task: str) -> int:
+        """The decoder that predicts; 0 when there is no other."""
+        return self.config.decoders.get(task, {"best": 0})["best"]
+
+    def choose_decoder(self, task: str, number: int) -> None:
+        """Let another decoder of a task that has several predict, here and in checkpoints."""
+        self.config.decoders[task]["best"] = number
+
+    def keep_best_decoders(self) -> None:
+        """Leave each task its best decoder alone: K to 1. What the model predicts stays the same, to the bit."""
+        for task in self.config.decoders:
+            head, best = self.head(task), self.best_decoder(task)
+            own, state = head.own(), head.state_dict()
+            alone = self._new_head(task, ONE)
+            kept = {name: state[name] for name in alone.state_dict()}  # not the rates, with which a decoder learned
+            alone.load_state_dict({n: v[best : best + 1] if n in own else v for n, v in kept.items()})
+            faster_on_cpu(alone)
+            self.heads[task] = alone.to(device=self.device, dtype=self.dtype).train(head.training)
+        self.config.decoders = {}
+
     def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
-        """The best labels of a token-level task from its features.
+        """The best labels of a token-level task from its features, by its best decoder.
 
         Args:
             task: which task.
@@ -454,12 +496,10 @@ class SeqMTLModel(PreTrainedModel):
         Returns:
             Label ids, 0 where padded, ``[B, T]``.
         """
-        head = self.heads[task]
-        assert isinstance(head, TokenHead)
-        return head.decode(head.scores(features)[0], mask)
+        return self.token_head(task).labels(features, mask, decoder=self.best_decoder(task))
 
     def decode_roles(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor) -> Roles:
-        """The best roles of an srl task from its features.
+        """The best roles of an srl task from its features, by its best decoder.
 
         Args:
             task: which task.
@@ -467,9 +507,8 @@ class SeqMTLModel(PreTrainedModel):
             mask: ``[B, T]``.
             predicates: (sentence, word), ``[N, 2]``.
         """
-        head = self.heads[task]
-        assert isinstance(head, SRLHead)
-        return Roles(predicates, decode_in_runs(head, features, mask, predicates))
+        labels = self.srl_head(task).labels(features, mask, predicates, decoder=self.best_decoder(task))
+        return Roles(predicates, labels)
 
     def finder(self, task: str) -> str:
         """The predicate task that finds the predicates of the srl task ``task``.
@@ -484,6 +523,17 @@ class SeqMTLModel(PreTrainedModel):
                 f"train with tasks.{task}.predicates set to one"
             )
         return finder
+
+    def _new_head(self, task: str, decoders: DecodersSpec) -> TokenHead | SRLHead:
+        """A random head of a task."""
+        return build_head(
+            self.tasks[task].spec.head,
+            in_features=self.sharing.out_features,
+            labels=self.tasks[task].labels,
+            scheme=self.tasks[task].scheme,
+            decoders=decoders.count,
+            own_dropout=decoders.own_dropout,
+        )
 
     def _init_weights(self, module: nn.Module) -> None:
         """Let a module initialise what a loaded checkpoint lacks, which is memory that nobody wrote.
@@ -520,26 +570,3 @@ def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task])
                 "begin at one block of the encoder; give both the same"
             )
     return Ground(encoder.out_features, encoder.cut(layers, key=first), word_labels)
-
-
-def decode_in_runs(head: SRLHead, features: Tensor, mask: Tensor, predicates: Tensor, *, budget: int = 2**24) -> Tensor:
-    """Decode the roles of any number of predicates in bounded memory.
-
-    Args:
-        head: the SRL head.
-        features: ``[B, T, H]``.
-        mask: ``[B, T]``.
-        predicates: ``[N, 2]``.
-        budget: scores held at once; predicates are labelled in runs of ``budget / (T * L)``.
-
-    Returns:
-        Label ids ``[N, T]``.
-    """
-    n_labels = head.scorer.outer.weight.shape[1]
-    run = max(1, budget // max(1, mask.shape[1] * n_labels))
-    parts = [
-        head.decode(head.scores(features, mask, part)[0], mask, part)
-        for part in predicates.split(run)
-        if len(part)  # split gives one empty part for no predicates
-    ]
-    return torch.cat(parts) if parts else predicates.new_zeros(0, mask.shape[1])

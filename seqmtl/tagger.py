@@ -1,6 +1,6 @@
 """Raw text to annotated documents."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -10,7 +10,7 @@ from seqmtl.data.indexing import Indexer
 from seqmtl.data.kinds import Frames, PlainTags
 from seqmtl.documents import Annotation, Document, build_document, segment
 from seqmtl.evaluation.annotations import predicted_annotation
-from seqmtl.evaluation.predictions import Annotator, annotate
+from seqmtl.evaluation.predictions import Annotator, Reader, annotate
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.publishing import push_to_hub
 
@@ -21,16 +21,23 @@ class Tagger:
     Sentences of all texts of a call are sorted by length and batched by words, then put back in order.
     """
 
-    def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
-        """Tag with ``tasks`` of ``model``; None: all.
+    def __init__(
+        self,
+        model: SeqMTLModel,
+        indexer: Indexer,
+        *,
+        tasks: Sequence[str] | None = None,
+        reader: Callable[[SeqMTLModel], Reader] | None = None,
+    ) -> None:
+        """Tag with ``tasks`` of ``model``, None: all; ``reader=Ensemble``: by all decoders, not only the best.
 
         Raises:
             CheckpointError: when an srl task names no predicate task, so that it would give no frames.
-            ConfigError: when the model has no such task.
+            ConfigError: when the model has no such task, or no ensemble.
         """
         self.model = model.eval()
         self.indexer = indexer
-        self._annotator = Annotator(model, indexer, tasks=tasks)
+        self._annotator = Annotator(model, indexer, tasks=tasks, reader=None if reader is None else reader(model))
         for task in self._annotator.tasks:
             if isinstance(model.tasks[task].kind, Frames):
                 model.finder(task)
@@ -41,6 +48,7 @@ class Tagger:
         name: str | Path,
         *,
         tasks: Sequence[str] | None = None,
+        reader: Callable[[SeqMTLModel], Reader] | None = None,
         device: str = "cpu",
         revision: str | None = None,
         token: str | bool | None = None,
@@ -53,6 +61,7 @@ class Tagger:
         Args:
             name: the folder of a run, or the name of a model on the hub.
             tasks: tag with these; no weights are read but theirs and of what they need. None: all.
+            reader: ``Ensemble`` lets all decoders of a task decide together, where the run kept them; None: the best.
             device: where the model runs, as torch calls it.
             revision: branch, tag or commit on the hub; None: the main branch.
             token: for a model that not everybody may see; None: the one with which this machine is logged in, if any.
@@ -63,7 +72,7 @@ class Tagger:
         Raises:
             CheckpointError: when there is no such checkpoint, its parts do not fit, it asks for a pickle or for code to
                 be run, or an srl task names no predicate task; ``HubError`` when it is not to be had from the hub.
-            ConfigError: when it has no such task.
+            ConfigError: when it has no such task, or no ensemble.
         """
         model, indexer = load_checkpoint(
             name,
@@ -74,7 +83,7 @@ class Tagger:
             local_files_only=local_files_only,
             subfolder=subfolder,
         )
-        return cls(model.to(device), indexer, tasks=tasks)  # type: ignore[arg-type]
+        return cls(model.to(device), indexer, tasks=tasks, reader=reader)  # type: ignore[arg-type]
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write a checkpoint: the model, with all its tasks, and what it reads with."""

@@ -8,7 +8,7 @@ from accelerate.utils import gather_object
 from seqmtl.data.rows import Row
 from seqmtl.data.tasks import Task
 from seqmtl.evaluation.bootstrap import Comparison, paired_bootstrap
-from seqmtl.evaluation.predictions import Annotator, Prediction, annotate
+from seqmtl.evaluation.predictions import Annotates, Prediction, Said, annotate
 from seqmtl.evaluation.scorers import scorer_of
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.evaluation.tally import Counts
@@ -29,18 +29,18 @@ class Processes(Protocol):
 
 
 def predict_rows(
-    annotator: Annotator,
+    annotator: Annotates[Said],
     rows: Sequence[Row],
     *,
     processes: Processes | None = None,
     advance: Callable[[int], None] | None = None,
-) -> list[Prediction]:
-    """Predictions for all rows in order, on every process; each sentence is annotated by exactly one of them."""
+) -> list[Said]:
+    """What is said of all rows in order, on every process; each sentence is annotated by exactly one of them."""
     part = (0, 1) if processes is None else (processes.process_index, processes.num_processes)
     done = list(annotate(annotator, rows, part=part, advance=advance))
     if part[1] > 1:
         done = gather_object(done)
-    ordered: dict[int, Prediction] = dict(done)
+    ordered: dict[int, Said] = dict(done)
     assert len(ordered) == len(done) == len(rows)
     return [ordered[position] for position in range(len(rows))]
 

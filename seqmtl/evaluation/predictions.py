@@ -5,6 +5,7 @@ B sentences, T words, H features.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from seqmtl.data.rows import Row
 from seqmtl.data.tasks import Task
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.labels import Frame, Scheme, convert, repaired
-from seqmtl.modeling import SeqMTLModel
+from seqmtl.modeling import Roles, SeqMTLModel
 from seqmtl.specs.tasks import FRAME_LAYER
 
 TOKENS_PER_BATCH = 2048
@@ -41,13 +42,44 @@ class Prediction:
 
 
 FrameAt = Mapping[tuple[int, int], Frame]  # by sentence and word
+Said = TypeVar("Said")
+
+
+class Reader(Protocol):
+    """What reads labels off features: a model, by the best decoder of each task, or an ``Ensemble`` of its decoders."""
+
+    def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
+        """Label ids of a token-level task, ``[B, T]``."""
+        ...
+
+    def decode_roles(self, task: str, features: Tensor, mask: Tensor, *, predicates: Tensor) -> Roles:
+        """Roles of the ``predicates`` ``[N, 2]``."""
+        ...
+
+
+class Annotates(Protocol[Said]):
+    """What says something about each row of a batch."""
+
+    model: SeqMTLModel
+    indexer: Indexer
+
+    def __call__(self, rows: Sequence[Row]) -> list[Said]:
+        """What is said of each row."""
+        ...
 
 
 class Annotator:
     """Annotates sentences with a model, each sentence encoded once whatever the number of tasks and predicates."""
 
-    def __init__(self, model: SeqMTLModel, indexer: Indexer, *, tasks: Sequence[str] | None = None) -> None:
-        """Annotate with ``tasks``; None: all of the model's.
+    def __init__(
+        self,
+        model: SeqMTLModel,
+        indexer: Indexer,
+        *,
+        tasks: Sequence[str] | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        """Annotate with ``tasks``, None: all of the model's, by ``reader``, None: the model itself.
 
         An srl task brings the predicate task that it names along, whose predicates are shown only if it is asked for.
 
@@ -59,6 +91,7 @@ class Annotator:
                 raise ConfigError(f"the model has no task {name!r}; {nearest(name, model.tasks)}")
         self.model = model
         self.indexer = indexer
+        self._reader: Reader = model if reader is None else reader
         self.tasks = list(model.tasks) if tasks is None else list(tasks)
         kinds = {name: model.tasks[name].kind for name in self.tasks}
         self._roles = [name for name, kind in kinds.items() if isinstance(kind, Frames)]
@@ -75,11 +108,11 @@ class Annotator:
         features = self.model.features(inputs, [*self._tagged, *self._finders, *self._roles])
         mask = inputs.word_mask
         ids = {
-            name: self.model.decode_words(name, features[name], mask).tolist()
+            name: self._reader.decode_words(name, features[name], mask).tolist()
             for name in (*self._tagged, *self._finders)
         }
-        given = [_gold_predicates(row) for row in rows]
-        found = {name: _positions(ids[name], rows) for name in self._finders}
+        given = [gold_predicates(row) for row in rows]
+        found = {name: predicate_words(ids[name], rows) for name in self._finders}
         frame_at: dict[str, FrameAt] = {}
         for name in self._roles:
             asked = [found[self._finder_of[name]]] if name in self._finder_of else []
@@ -87,7 +120,7 @@ class Annotator:
             frame_at[name] = self._label(name, features[name], mask, rows, wanted=_merged(asked))
         return [
             Prediction(
-                tags={name: self._tags(name, ids[name][b], row) for name in self._tagged},
+                tags={name: word_tags(ids[name][b], row, self.model.tasks[name]) for name in self._tagged},
                 predicates={name: found[name][b] for name in self._shown},
                 frames_of_gold={
                     name: [frame_at[name][b, word] for word in words]
@@ -102,32 +135,23 @@ class Annotator:
             for b, row in enumerate(rows)
         ]
 
-    def _tags(self, name: str, ids: list[int], row: Row) -> list[str]:
-        """Label ids to canonical tags: BIO for span layers."""
-        task = self.model.tasks[name]
-        return canonical(task.labels.tags(ids[: len(row["tokens"])]), task)
-
     def _label(
         self, name: str, features: Tensor, mask: Tensor, rows: Sequence[Row], *, wanted: Sequence[tuple[int, int]]
     ) -> FrameAt:
         """The frames of the ``wanted`` (sentence, word) pairs, all labelled in one pass."""
         which = torch.tensor(wanted, dtype=torch.long, device=features.device).reshape(-1, 2)
-        roles = self.model.decode_roles(name, features, mask, predicates=which)
-        labels = self.model.tasks[name].labels
-        return {
-            (b, word): Frame(predicate=word, sense="", tags=tuple(labels.tags(ids[: len(rows[b]["tokens"])])))
-            for (b, word), ids in zip(wanted, roles.labels.tolist(), strict=True)
-        }
+        roles = self._reader.decode_roles(name, features, mask, predicates=which)
+        return frames_at(wanted, roles.labels.tolist(), rows, self.model.tasks[name])
 
 
 def annotate(
-    annotator: Annotator,
+    annotator: Annotates[Said],
     rows: Sequence[Row],
     *,
     tokens_per_batch: int = TOKENS_PER_BATCH,
     part: tuple[int, int] = (0, 1),
     advance: Callable[[int], None] | None = None,
-) -> Iterator[tuple[int, Prediction]]:
+) -> Iterator[tuple[int, Said]]:
     """Annotate rows in length-sorted batches.
 
     Args:
@@ -138,7 +162,7 @@ def annotate(
         advance: told how many sentences are done after each batch.
 
     Yields:
-        (position in ``rows``, prediction), in no particular order, each position once over all parts.
+        (position in ``rows``, what is said of it), in no particular order, each position once over all parts.
     """
     rank, processes = part
     lengths = [annotator.indexer.length(row["tokens"]) for row in rows]
@@ -162,17 +186,32 @@ def canonical(tags: Sequence[str], task: Task) -> list[str]:
     return convert(repaired(tags, scheme=task.scheme), source=task.scheme, target=Scheme.BIO)
 
 
-def _positions(labels: list[list[int]], rows: Sequence[Row]) -> list[list[int]]:
+def word_tags(ids: Sequence[int], row: Row, task: Task) -> list[str]:
+    """Label ids of a row's words to canonical tags: BIO for span layers."""
+    return canonical(task.labels.tags(ids[: len(row["tokens"])]), task)
+
+
+def predicate_words(labels: Sequence[Sequence[int]], rows: Sequence[Row]) -> list[list[int]]:
     """Words with label 1, per sentence."""
     return [[t for t in range(len(row["tokens"])) if ids[t] == 1] for ids, row in zip(labels, rows, strict=True)]
+
+
+def frames_at(
+    wanted: Sequence[tuple[int, int]], labels: Sequence[Sequence[int]], rows: Sequence[Row], task: Task
+) -> dict[tuple[int, int], Frame]:
+    """The frames of the ``wanted`` (sentence, word) pairs, from label ids of the words of each."""
+    return {
+        (b, word): Frame(predicate=word, sense="", tags=tuple(task.labels.tags(ids[: len(rows[b]["tokens"])])))
+        for (b, word), ids in zip(wanted, labels, strict=True)
+    }
+
+
+def gold_predicates(row: Row) -> list[int] | None:
+    """The predicates of the row's frames, in their order; None when the row has no such layer."""
+    frames = row.get(FRAME_LAYER)
+    return None if frames is None else [frame["predicate"] for frame in frames]
 
 
 def _merged(asked: Sequence[Sequence[Iterable[int]]]) -> list[tuple[int, int]]:
     """Words asked for by several sides, per sentence, as (sentence, word) pairs, each once, ascending."""
     return sorted({(b, word) for side in asked for b, words in enumerate(side) for word in words})
-
-
-def _gold_predicates(row: Row) -> list[int] | None:
-    """The predicates of the row's frames, in their order; None when the row has no such layer."""
-    frames = row.get(FRAME_LAYER)
-    return None if frames is None else [frame["predicate"] for frame in frames]

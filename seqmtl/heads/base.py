@@ -32,7 +32,10 @@ class HeadLoss:
 
 
 class Head(nn.Module, ABC, Generic[TargetsT]):
-    """K parallel decoders of one task (K = 1 unless pseudo-tasks are on)."""
+    """K parallel decoders of one task (K = 1 unless pseudo-tasks are on).
+
+    What a head has once, whatever K is, belongs to the encoder F of Meyerson and Miikkulainen (2018).
+    """
 
     def forward(self, features: Tensor, mask: Tensor, targets: TargetsT) -> HeadLoss:
         """The loss of features ``[B, T, H]`` under mask ``[B, T]``; with every parameter in the graph, rows or not."""
@@ -45,6 +48,14 @@ class Head(nn.Module, ABC, Generic[TargetsT]):
     @abstractmethod
     def decoders(self) -> int:
         """K."""
+
+    @abstractmethod
+    def own(self) -> dict[str, Tensor]:
+        """What each decoder has for itself, by its name in the head: parameters and dropout rates, ``[K, ...]``."""
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """The parameters that each decoder has for itself."""
+        return [values for values in self.own().values() if isinstance(values, nn.Parameter)]
 
     @abstractmethod
     def is_empty(self, targets: TargetsT) -> bool:

@@ -19,6 +19,7 @@ def build_head(
     labels: LabelInventory,
     scheme: Scheme | None,
     decoders: int = 1,
+    own_dropout: bool = False,
 ) -> TokenHead | SRLHead:
     """The head that ``spec`` describes.
 
@@ -28,6 +29,7 @@ def build_head(
         labels: what it predicts.
         scheme: how spans are written in ``labels``; None for plain tags.
         decoders: K.
+        own_dropout: whether each decoder has dropout of its own.
     """
     match spec:
         case SoftmaxHeadSpec():
@@ -39,6 +41,7 @@ def build_head(
                 label_smoothing=spec.label_smoothing,
                 structure=tag_structure(labels.labels, scheme=scheme) if scheme and spec.constrained else None,
                 decoders=decoders,
+                own_dropout=own_dropout,
             )
         case CRFHeadSpec():
             return CRFHead(
@@ -48,9 +51,12 @@ def build_head(
                 dropout=spec.dropout,
                 structure=tag_structure(labels.labels, scheme=scheme) if scheme and spec.constrained else None,
                 decoders=decoders,
+                own_dropout=own_dropout,
             )
         case PredicateHeadSpec():
-            return PredicateHead(in_features, hidden=spec.hidden, dropout=spec.dropout, decoders=decoders)
+            return PredicateHead(
+                in_features, hidden=spec.hidden, dropout=spec.dropout, decoders=decoders, own_dropout=own_dropout
+            )
         case SRLHeadSpec():
             return SRLHead(
                 in_features,
@@ -62,6 +68,7 @@ def build_head(
                 structure=tag_structure(labels.labels, scheme=Scheme.BIO),
                 predicate_label=labels.labels.index("B-V") if "B-V" in labels else None,
                 decoders=decoders,
+                own_dropout=own_dropout,
             )
         case _:
             assert_never(spec)

@@ -31,9 +31,12 @@ class CRFHead(TokenHead):
         dropout: float = 0.0,
         structure: TagStructure | None = None,
         decoders: int = 1,
+        own_dropout: bool = False,
     ) -> None:
         """Label sequences; ``structure`` None allows every transition."""
-        super().__init__(in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders)
+        super().__init__(
+            in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout
+        )
         self.transitions = nn.Parameter(torch.empty(decoders, labels, labels))  # from, to
         self.start = nn.Parameter(torch.empty(decoders, labels))
         self.end = nn.Parameter(torch.empty(decoders, labels))
@@ -45,6 +48,10 @@ class CRFHead(TokenHead):
         """Small uniform transition scores."""
         for parameter in (self.transitions, self.start, self.end):
             nn.init.uniform_(parameter, -0.1, 0.1)
+
+    def own(self) -> dict[str, Tensor]:
+        """The scorer, and the scores of transitions, starts and ends."""
+        return {**super().own(), "transitions": self.transitions, "start": self.start, "end": self.end}
 
     def is_empty(self, targets: TokenTargets) -> bool:
         """Whether no row of the batch, or no word of its rows, carries the layer."""
@@ -60,15 +67,13 @@ class CRFHead(TokenHead):
         surprise = log_partition(scores, *chain, inside) - path_score(scores, *chain, labels, inside)  # [K, R]
         return HeadLoss(surprise.sum(dim=1), inside.sum().to(surprise.dtype))
 
+    def labels_of_ensemble(self, features: Tensor, mask: Tensor) -> Tensor:
+        """The best sequence under the mean of the decoders' scores, transitions included."""
+        return _best_sequences(self.scores(features).mean(dim=0), mask, *(part.mean(dim=0) for part in self._chain()))
+
     def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:
         """The best sequence under the transitions of ``decoder``."""
-        labels = torch.zeros_like(mask, dtype=torch.long)
-        if mask.shape[1] == 0:
-            return labels
-        kept = mask[:, 0]
-        transitions, start, end = (part[decoder] for part in self._chain())
-        labels[kept] = viterbi(scores[kept].float(), transitions, start, end, mask[kept])
-        return labels
+        return _best_sequences(scores, mask, *(part[decoder] for part in self._chain()))
 
     def _chain(self) -> tuple[Tensor, Tensor, Tensor]:
         """Transition ``[K, L, L]``, start and end scores ``[K, L]``, forbidden ones pushed down."""
@@ -81,3 +86,13 @@ class CRFHead(TokenHead):
         assert self._constraint is not None
         transitions, start, end = self._constraint
         return self.transitions + transitions, self.start + start, self.end + end
+
+
+def _best_sequences(scores: Tensor, mask: Tensor, transitions: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Viterbi over scores ``[B, T, L]``, some of whose sentences may be empty."""
+    labels = torch.zeros_like(mask, dtype=torch.long)
+    if mask.shape[1] == 0:
+        return labels
+    kept = mask[:, 0]
+    labels[kept] = viterbi(scores[kept].float(), transitions, start, end, mask[kept])
+    return labels

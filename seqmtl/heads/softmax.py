@@ -3,6 +3,7 @@
 K decoders, B sentences, R rows that carry the layer, T words, H features, L labels.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -36,9 +37,12 @@ class SoftmaxHead(TokenHead):
         class_weights: Sequence[float] | None = None,
         structure: TagStructure | None = None,
         decoders: int = 1,
+        own_dropout: bool = False,
     ) -> None:
         """Label words; ``class_weights`` has one weight per label, ``structure`` None leaves decoding free."""
-        super().__init__(in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders)
+        super().__init__(
+            in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout
+        )
         self.label_smoothing = label_smoothing
         self.structure = structure
         weights = torch.ones(labels) if class_weights is None else torch.tensor(class_weights)
@@ -56,6 +60,10 @@ class SoftmaxHead(TokenHead):
         )
         return HeadLoss(total, (targets.labels != IGNORED).sum().to(total.dtype))
 
+    def labels_of_ensemble(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Decoded from the mean of the decoders' probabilities."""
+        return self.decode(mean_log_probabilities(self.scores(features)), mask)
+
     def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:  # noqa: ARG002
         """The best label of each word, or the best allowed sequence."""
         if self.structure is None:
@@ -66,9 +74,17 @@ class SoftmaxHead(TokenHead):
 class PredicateHead(SoftmaxHead):
     """Which words are predicates: label 1 against label 0."""
 
-    def __init__(self, in_features: int, *, hidden: int | None = None, dropout: float = 0.0, decoders: int = 1) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        decoders: int = 1,
+        own_dropout: bool = False,
+    ) -> None:
         """Find predicates from ``in_features`` features."""
-        super().__init__(in_features, 2, hidden=hidden, dropout=dropout, decoders=decoders)
+        super().__init__(in_features, 2, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout)
 
 
 def word_cross_entropy(
@@ -85,16 +101,21 @@ def word_cross_entropy(
     Returns:
         ``[K]``.
     """
-    decoders = scores.shape[0]
+    by_word = scores.movedim(0, -2).float()  # [R, T, K, L], the order in which they lie in memory
     losses = F.cross_entropy(
-        scores.float().flatten(0, 2),  # [K * R * T, L]
-        labels.expand(decoders, -1, -1).flatten(),
+        by_word.flatten(0, 2),  # [R * T * K, L]
+        labels[..., None].expand(by_word.shape[:-1]).flatten(),
         weight=None if class_weights is None else class_weights.float(),
         label_smoothing=label_smoothing,
         ignore_index=IGNORED,
         reduction="none",
     )
-    return losses.view(decoders, -1).sum(dim=1)
+    return losses.view(-1, scores.shape[0]).T.sum(dim=1)
+
+
+def mean_log_probabilities(scores: Tensor) -> Tensor:
+    """The logarithm of the mean of the K distributions that scores ``[K, ..., L]`` stand for, ``[..., L]``."""
+    return scores.float().log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(scores))
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_LEVELS = 2**16  # of a random number of 16 bits
+LEVELS = 2**16  # of a random number of 16 bits
 _FEWEST_VALUES = 2**12
 
 
@@ -15,16 +15,16 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     decide about four values. So ``p`` is rounded to a multiple of 2^-16, and what is kept is scaled accordingly. The
     draws are of torch's generator, but others than torch's.
     """
-    dropped = round(p * _LEVELS)
+    dropped = round(p * LEVELS)
     ordinary = input.is_cpu and input.dtype == torch.float32 and input.numel() >= _FEWEST_VALUES
-    if not training or inplace or not ordinary or not 0 < dropped < _LEVELS or torch.compiler.is_compiling():
+    if not training or inplace or not ordinary or not 0 < dropped < LEVELS or torch.compiler.is_compiling():
         return F.dropout(input, p, training, inplace)
-    kept = _keep(input, dropped)
-    return (input * kept).mul_(_LEVELS / (_LEVELS - dropped))
+    kept = keep(input, dropped)
+    return (input * kept).mul_(LEVELS / (LEVELS - dropped))
 
 
-def _keep(like: Tensor, dropped: int) -> Tensor:
-    """True with probability ``1 - dropped / 2^16``, in the shape of ``like``."""
-    whole = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+def keep(like: Tensor, dropped: int | Tensor) -> Tensor:
+    """True with probability ``1 - dropped / 2^16``, in the shape of ``like``; ``dropped`` may be a scalar tensor."""
+    whole = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device).random_(-(2**63), None)
     levels = whole.view(torch.int16)[: like.numel()].view(like.shape)  # -2^15 .. 2^15 - 1
-    return levels >= dropped - _LEVELS // 2
+    return levels >= dropped - LEVELS // 2

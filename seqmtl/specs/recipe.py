@@ -15,6 +15,7 @@ from seqmtl.specs.corpora import CorpusEntry
 from seqmtl.specs.encoders import EncoderSpec
 from seqmtl.specs.inheritance import BASE, read_recipe
 from seqmtl.specs.mixture import MixtureSpec
+from seqmtl.specs.pseudo_tasks import PseudoTasksSpec
 from seqmtl.specs.sharing import HardSharingSpec, JMTSpec, SharedPrivateSpec, SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 from seqmtl.specs.training import TrainingSpec
@@ -62,6 +63,7 @@ class RecipeSpec(Spec):
     sharing: SharingSpec = HardSharingSpec(kind="hard")
     mixture: MixtureSpec = MixtureSpec()
     training: TrainingSpec = TrainingSpec()
+    pseudo_tasks: PseudoTasksSpec | None = Field(default=None, description="several decoders per task; null: one")
     evaluate_on: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
@@ -95,6 +97,23 @@ class RecipeSpec(Spec):
                 "sharing.adversary: tells the tasks of a batch apart, but mixture.schedule is 'sequential', so that a "
                 "batch has one task and its turn gives it away; set it to 'interleaved', or leave the adversary out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pseudo_tasks_are_of_tasks_with_dropout(self) -> "RecipeSpec":
+        spec = self.pseudo_tasks
+        if spec is None:
+            return self
+        for name in spec.tasks or ():
+            if name not in self.tasks:
+                raise ValueError(f"pseudo_tasks.tasks: no task {name!r}; {nearest(name, self.tasks)}")
+        if "dropout" in spec.init and "hyperperturb" not in spec.update:
+            for name in spec.chosen(tuple(self.tasks)):
+                if self.tasks[name].head.dropout == 0.0:
+                    raise ValueError(
+                        f"tasks.{name}.head.dropout: is 0, so decoders have no masks of their own; raise it, or take "
+                        "'dropout' out of pseudo_tasks.init"
+                    )
         return self
 
 

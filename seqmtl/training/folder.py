@@ -20,6 +20,7 @@ OURS = (
     "model*.safetensors",
     "model.safetensors.index.json",
     "not_finite-*.json",
+    "pseudo-tasks.png",
     "recipe.yaml",
     "scores-*.json",
     "special_tokens_map.json",

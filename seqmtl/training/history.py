@@ -1,9 +1,10 @@
 """What happened during a run, line by line, and its curves as a picture."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure  # without pyplot: no display is needed, and the user's backend stays
 
@@ -13,6 +14,9 @@ from seqmtl.sharing.base import Coupling
 from seqmtl.sharing.coupling import coupling_from_json, coupling_to_json
 
 HISTORY, CURVES = "history.jsonl", "training.png"
+META_ITERATION, BEST_DECODERS = "meta_iteration", "best_decoders"
+
+Read = TypeVar("Read")
 
 
 class History:
@@ -22,7 +26,9 @@ class History:
     step, where it has any. ``mixture`` per epoch: rows that were drawn from each corpus, the share that was asked for,
     and labelled words of each task. ``dev`` per evaluation: scores, and where the stream of batches stands.
     ``coupling`` at the start and at the end: what the sharing scheme has learned about its tasks; alpha, beta of
-    layers and distance every ``log_coupling_every`` steps, too.
+    layers and distance every ``log_coupling_every`` steps, too. With pseudo-tasks, ``meta_iteration``: control cost of
+    each decoder of each task, which one led, by its number from 0, and dropout rates, where decoders have their own;
+    all before decoders are updated. ``best_decoders`` before each evaluation: the same, of those that are evaluated.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,19 +86,56 @@ class History:
         return path
 
 
+@dataclass(frozen=True)
+class MetaIteration:
+    """What was known of all decoders when a meta-iteration ended.
+
+    Attributes:
+        step: of training.
+        costs: of each decoder of each task.
+        leaders: the decoder of each task with the least cost, from 0.
+        rates: of dropout, of each decoder of the tasks whose decoders have their own.
+    """
+
+    step: int
+    costs: Mapping[str, Sequence[float]]
+    leaders: Mapping[str, int]
+    rates: Mapping[str, Sequence[float]]
+
+
 def read_couplings(folder: Path) -> list[tuple[int, Coupling]]:
     """The steps of a run at which its coupling was written, with what was; none without a history.
 
     Raises:
         DataError: naming the line that is broken.
     """
+    return _read(folder, "coupling", lambda event: (event["step"], coupling_from_json(event["tables"])))
+
+
+def read_meta_iterations(folder: Path) -> list[MetaIteration]:
+    """The meta-iterations of a run; none without a history, or without pseudo-tasks.
+
+    Raises:
+        DataError: naming the line that is broken.
+    """
+    return _read(folder, META_ITERATION, _meta_iteration)
+
+
+def _meta_iteration(event: Mapping[str, Any]) -> MetaIteration:
+    costs, rates = ({task: list(map(float, event[key][task])) for task in event[key]} for key in ("costs", "rates"))
+    leaders = {task: int(event["leaders"][task]) for task in costs}
+    return MetaIteration(event["step"], costs, leaders, rates)
+
+
+def _read(folder: Path, kind: str, build: Callable[[dict[str, Any]], Read]) -> list[Read]:
+    """What ``build`` makes of each event of a kind."""
     path, found = folder / HISTORY, []
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)
-            if event["kind"] == "coupling":
-                found.append((event["step"], coupling_from_json(event["tables"])))
+            if event["kind"] == kind:
+                found.append(build(event))
         except (ValueError, TypeError, KeyError, DataError) as error:
             raise DataError(f"{path}:{number}: is no event of a run: {error}; mend or remove the line") from None
     return found

@@ -45,9 +45,9 @@ class Learner:
             EncoderError: when ``layer_decay`` does not fit the encoder.
         """
         recipe = prepared.recipe
-        optimizer = build_optimizer(prepared.model, recipe.training)
-        self.schedule = build_schedule(optimizer, recipe.training, steps=steps)
-        self.wrapped, self.optimizer = accelerator.prepare(prepared.model, optimizer)
+        self.plain_optimizer = build_optimizer(prepared.model, recipe.training)
+        self.schedule = build_schedule(self.plain_optimizer, recipe.training, steps=steps)
+        self.wrapped, self.optimizer = accelerator.prepare(prepared.model, self.plain_optimizer)
         self.model: SeqMTLModel = accelerator.unwrap_model(self.wrapped)
         self.phases = build_phases(recipe, self.model)
         self.halved = False

@@ -31,10 +31,11 @@ from seqmtl.training.losses import RunningLosses
 from seqmtl.training.mixed import Mixed
 from seqmtl.training.phases import tasks_in_turn
 from seqmtl.training.progress import Watch, watch
+from seqmtl.training.pseudo_tasks import build_pseudo_tasks
 from seqmtl.training.random_state import RandomState
 from seqmtl.training.report import mixture_table
 from seqmtl.training.resume import check_finished, check_same_run, facts_of
-from seqmtl.training.selection import Selection
+from seqmtl.training.selection import Selection, mean_over_corpora
 from seqmtl.training.setup import Prepared
 from seqmtl.training.states import Stateful, States
 
@@ -110,6 +111,9 @@ class Run:
         )
         self.steps = count_steps(self.stream, self.spec)
         self.learner = Learner(prepared, steps=self.steps, accelerator=accelerator, console=console)
+        self.pseudo_tasks = build_pseudo_tasks(
+            prepared, self.learner.plain_optimizer, steps=self.steps, processes=accelerator
+        )
         self.annotator = Annotator(self.learner.model, prepared.indexer)
         self.course = Course()
         self.mixed = Mixed(self.tasks)
@@ -124,6 +128,7 @@ class Run:
             "course": self.course,
             "mixed": self.mixed,
             "selection": self.selection,
+            **({"pseudo_tasks": self.pseudo_tasks} if self.pseudo_tasks else {}),
             **({"history": self.history} if self.history else {}),
         }
         self.own: dict[str, Stateful] = {"running": self.running, "random": RandomState(accelerator.device)}
@@ -200,6 +205,8 @@ class Run:
             self.running.add(cost.losses)
         self.running.count(words)
         self.mixed.add(step, words)
+        if self.pseudo_tasks:
+            self.pseudo_tasks.after_step(self.course.step, self.history)
         self.course.read_clock()
 
     def log(self, bar: Watch) -> None:
@@ -251,6 +258,8 @@ class Run:
         self.course.finish_epoch()
         self.mixed.clear()
         due = self.course.epoch % self.spec.evaluate_every == 0 or self.course.step >= self.steps
+        if due and self.pseudo_tasks:
+            self.pseudo_tasks.choose(self.course.step, self.history)
         if due and self.prepared.dev:
             self._score_dev(speed)
         self.over = self.course.step >= self.steps or self.selection.exhausted
@@ -259,7 +268,7 @@ class Run:
         """Score the best model on the test splits, and write what is left to write."""
         main = self.accelerator.is_main_process
         if not self.prepared.dev and main:
-            save_checkpoint(self.out, self.learner.model, self.prepared.indexer)
+            self._save_model(self.out)
         self.accelerator.wait_for_everyone()
         best, _ = load_checkpoint(self.out)  # on every process
         annotator = Annotator(best.to(self.accelerator.device), self.prepared.indexer)
@@ -311,11 +320,18 @@ class Run:
                 self.console.print(score_table(by_task, title=f"{corpus} dev, epoch {epoch}, {speed:,.0f} words/s"))
         if self.spec.save_best_per_task and main:
             for task in self.selection.improved(flat):
-                save_checkpoint(self.out / BEST / task, self.learner.model, self.prepared.indexer)
+                self._save_model(self.out / BEST / task)
                 save_recipe(self.out / BEST / task, self.prepared.recipe)
         if self.selection.update(flat, epoch) and main:
-            save_checkpoint(self.out, self.learner.model, self.prepared.indexer)
+            self._save_model(self.out)
         self.accelerator.wait_for_everyone()
+
+    def _save_model(self, folder: Path) -> None:
+        """Write the model as it is to be used: of each task the best decoder alone, unless all are to be kept."""
+        model = self.learner.model
+        save_checkpoint(
+            folder, self.pseudo_tasks.published(model) if self.pseudo_tasks else model, self.prepared.indexer
+        )
 
     def _score(self, annotator: Annotator, splits: Mapping[str, list[Row]], *, split: str) -> Scores:
         """Score a model on a split of each corpus, with the sentences dealt to all processes."""
@@ -346,12 +362,3 @@ def count_steps(stream: BatchStream, spec: TrainingSpec) -> int:
             "counted beforehand; set training.max_steps, at which such a run ends whatever training.epochs says"
         )
     return spec.max_steps
-
-
-def mean_over_corpora(scores: Mapping[str, Mapping[str, TaskScore]]) -> dict[str, float]:
-    """Each task's main score, averaged over the corpora that carry it."""
-    found: dict[str, list[float]] = {}
-    for by_task in scores.values():
-        for task, score in by_task.items():
-            found.setdefault(task, []).append(score.main_value)
-    return {task: sum(values) / len(values) for task, values in found.items()}

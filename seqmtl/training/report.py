@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seqmtl.data.mixture import Share
 from seqmtl.sharing.base import Coupling
+from seqmtl.training.history import MetaIteration
 
 MOST_COLUMNS = 40  # of a table whose numbers a terminal shows
 NAME, NUMBER = 16, 8  # characters of the first and of any other column, with its borders
@@ -41,6 +42,22 @@ def coupling_tables(coupling: Coupling, *, width: int) -> Iterator[Table]:
         for first in range(0, len(content.columns), beside):
             some = slice(first, first + beside)
             yield _numbers_table(name, content.rows, content.columns[some], content.values[:, some])
+
+
+def decoders_table(course: Sequence[MetaIteration]) -> Table:
+    """How the decoders of each task did over the meta-iterations of a run, of which there is at least one."""
+    table = Table("task", title=f"decoders over {len(course)} meta-iteration{'s' if len(course) > 1 else ''}")
+    for column in ("decoder", "first cost", "last cost", "led", "dropout rate"):
+        table.add_column(column, justify="right")
+    first, last = course[0], course[-1]
+    for task, costs in last.costs.items():
+        for number, cost in enumerate(costs):
+            led = sum(one.leaders[task] == number for one in course)
+            rate = f"{last.rates[task][number]:.2f}" if task in last.rates else ""
+            name = "" if number else task
+            table.add_row(name, str(number + 1), f"{first.costs[task][number]:.4f}", f"{cost:.4f}", str(led), rate)
+        table.add_section()
+    return table
 
 
 def _numbers_table(title: str, rows: Sequence[str], columns: Sequence[str], values: Tensor) -> Table:

@@ -1,7 +1,7 @@
 """Whole runs: train a recipe, evaluate a checkpoint."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from seqmtl.data.rows import Row
 from seqmtl.errors import ConfigError, nearest
 from seqmtl.evaluation.bootstrap import Comparison
 from seqmtl.evaluation.evaluator import compare_predictions, predict_rows, score_rows
-from seqmtl.evaluation.predictions import Annotator, Prediction
+from seqmtl.evaluation.predictions import Annotator, Prediction, Reader
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.hub import fetch
 from seqmtl.modeling import SeqMTLModel
@@ -120,6 +120,7 @@ def evaluate_checkpoint(
     corpus: str | None = None,
     split: str = "test",
     overrides: Sequence[str] = (),
+    reader: Callable[[SeqMTLModel], Reader] | None = None,
     device: str = "cpu",
     console: Console | None = None,
 ) -> dict[str, Evaluation]:
@@ -130,6 +131,7 @@ def evaluate_checkpoint(
         corpus: name of a corpus in the recipe; None: all of the recipe's ``evaluate_on`` that have the split.
         split: name of the split.
         overrides: ``key.path=value`` changes to the saved recipe, for example of a corpus' path.
+        reader: ``Ensemble`` scores all decoders of a task together; None: the best.
         device: where the model runs, as torch calls it.
         console: where to show progress; None: nowhere.
 
@@ -138,13 +140,14 @@ def evaluate_checkpoint(
 
     Raises:
         CheckpointError: when the folder is no checkpoint.
-        ConfigError: when there is no such corpus, split or device, or nothing in the split to be scored.
+        ConfigError: when there is no such corpus, split, device or ensemble, or nothing in the split to be scored.
     """
     check_device(device)
     keep_freed_memory()
     run = fetch(checkpoint)
     model, indexer = load_checkpoint(run)
-    annotator = Annotator(model.to(device), indexer)  # type: ignore[arg-type]  # transformers' stub wants a module
+    model.to(device)  # type: ignore[arg-type]  # transformers' stub wants a module
+    annotator = Annotator(model, indexer, reader=None if reader is None else reader(model))
     recipe, folder = load_recipe_of(run, overrides=overrides)
     found = {}
     for name, rows in _split_rows(resolved(recipe, folder=folder), corpus=corpus, split=split).items():

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from seqmtl.evaluation.scores import TaskScore
+
 
 class Selection:
     """Keeps the best mean dev score, and each task's best, with the epochs at which they were reached."""
@@ -49,3 +51,12 @@ class Selection:
     def exhausted(self) -> bool:
         """Whether patience is at its end."""
         return self.patience is not None and self._worse >= self.patience
+
+
+def mean_over_corpora(scores: Mapping[str, Mapping[str, TaskScore]]) -> dict[str, float]:
+    """Each task's main score, averaged over the corpora that carry it."""
+    found: dict[str, list[float]] = {}
+    for by_task in scores.values():
+        for task, score in by_task.items():
+            found.setdefault(task, []).append(score.main_value)
+    return {task: sum(values) / len(values) for task, values in found.items()}

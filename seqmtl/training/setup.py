@@ -29,6 +29,7 @@ from seqmtl.specs.encoders import BiLSTMEncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.tasks import SoftmaxHeadSpec, TaskSpec
 from seqmtl.training.checks import check_dev, check_labels, check_layers, check_names, check_spans, check_words
+from seqmtl.training.control import split_control
 from seqmtl.training.start import Start, start_at_home
 from seqmtl.training.vectors import load_vectors, words_of_vectors
 from seqmtl.training.warm_start import WarmStart
@@ -48,6 +49,7 @@ class Prepared:
         train: where training rows come from, per corpus.
         dev, test: rows to be scored, per corpus; a corpus without the split, or without any task's layer in it, is
             left out.
+        control: rows on which the decoders of a task are compared, per corpus; empty when each task has one.
         warm_start: what the model has from another run; None: nothing.
     """
 
@@ -58,11 +60,14 @@ class Prepared:
     train: Mapping[str, Source]
     dev: Mapping[str, list[Row]]
     test: Mapping[str, list[Row]]
+    control: Mapping[str, list[Row]]
     warm_start: WarmStart | None
 
 
 def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] | None = None) -> Prepared:
     """Read the corpora, collect labels and vocabularies, build the model.
+
+    Labels are those of all training rows; vocabularies and class weights leave out what was set aside as control rows.
 
     Args:
         recipe: what was asked for.
@@ -96,20 +101,27 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
     check_dev(recipe, dev)
     check_labels(tasks, dev, split="dev")
     check_labels(tasks, test, split="test")
+    split = split_control(recipe, tasks, train=train, dev=dev)
+    samples |= {name: source.rows for name, source in split.train.items() if isinstance(source, ListSource)}
     sentences = [row["tokens"] for rows in samples.values() for row in rows]
     own = new_indexer(
         recipe.encoder, backbone=backbone, sentences=sentences, more_words=words_of_vectors(recipe.encoder)
     )
     indexer = start.reading(own, sentences)
     model = SeqMTLModel.from_encoder(
-        recipe.encoder, tasks=tasks, sharing=recipe.sharing, sizes=inventory_sizes(indexer)
+        recipe.encoder,
+        tasks=tasks,
+        sharing=recipe.sharing,
+        decoders=recipe.pseudo_tasks.decoder_specs(tuple(recipe.tasks)) if recipe.pseudo_tasks else None,
+        sizes=inventory_sizes(indexer),
     )
     _set_class_weights(model, samples)
     if isinstance(recipe.encoder, BiLSTMEncoderSpec) and recipe.encoder.vectors:
         assert isinstance(model.encoder, BiLSTMEncoder)
         assert indexer.words is not None
         load_vectors(model.encoder, recipe.encoder, vocabulary=indexer.words.vocabulary, sentences=sentences)
-    return Prepared(recipe, tasks, indexer, model, train, dev, test, start.put_into(model, indexer))
+    warm_start = start.put_into(model, indexer)
+    return Prepared(recipe, tasks, indexer, model, split.train, dev, test, split.control, warm_start)
 
 
 def seed_everything(seed: int) -> None:

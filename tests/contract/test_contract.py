@@ -29,6 +29,7 @@ from seqmtl.labels import violations
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import SharingSpec, transformer_towers
 from seqmtl.specs.tasks import TaskSpec
 
@@ -108,6 +109,14 @@ HEADS: dict[str, Json] = {
     },
 }
 
+# Heads with several decoders: every head above may have them.
+DECODERS: dict[str, DecodersSpec] = {
+    "softmax bioes": DecodersSpec(count=3, best=2),
+    "crf": DecodersSpec(count=2, own_dropout=True, best=1),
+    "srl bilstm": DecodersSpec(count=3, own_dropout=True, best=1),
+}
+SEVERAL = ", several decoders"
+
 CHARACTERS: Json = {"kind": "cnn", "dim": 4, "width": 8}
 ENCODERS: dict[str, Json] = {
     "bilstm": {"kind": "bilstm", "word_dim": 8, "width": 16, "min_count": 1, "characters": CHARACTERS},
@@ -137,7 +146,7 @@ PAIRS = [
     (scheme, head)
     for scheme in SHARING
     for head in (HEADS if scheme in ("hard", "independent") else ("softmax bio", "crf", "srl bilstm"))
-]
+] + [(scheme, head + SEVERAL) for scheme in ("hard", "jmt") for head in DECODERS]
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)
@@ -146,8 +155,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def sharing(pair: tuple[str, str]) -> SharingSpec:
-    spec = SHARING[pair[0]] if HEADS[pair[1]]["head"]["kind"] == "srl" else without_task(SHARING[pair[0]], "finder")
+def sharing(pair: tuple[str, str], head: Json) -> SharingSpec:
+    spec = SHARING[pair[0]] if head["head"]["kind"] == "srl" else without_task(SHARING[pair[0]], "finder")
     return TypeAdapter[SharingSpec](SharingSpec).validate_python(spec)
 
 
@@ -160,21 +169,32 @@ def encoder(request: pytest.FixtureRequest, bert: str, sharing: SharingSpec) -> 
 
 @pytest.fixture(scope="module")
 def head(pair: tuple[str, str]) -> Json:
-    return HEADS[pair[1]]
+    return HEADS[pair[1].removesuffix(SEVERAL)]
 
 
 @pytest.fixture(scope="module")
-def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, rows: Rows) -> Case:
+def decoders(pair: tuple[str, str]) -> dict[str, DecodersSpec]:
+    tested = DECODERS[pair[1].removesuffix(SEVERAL)] if pair[1].endswith(SEVERAL) else None
+    return {} if tested is None else {TESTED: tested, "upos": DecodersSpec(count=2, best=1)}
+
+
+@pytest.fixture(scope="module")
+def case(encoder: EncoderSpec, sharing: SharingSpec, head: Json, decoders: dict[str, DecodersSpec], rows: Rows) -> Case:
     torch.manual_seed(1)
     specs = {"upos": UPOS, TESTED: head} | ({"finder": FINDER} if head["head"]["kind"] == "srl" else {})
-    model, indexer, batch = build(encoder, sharing, specs, rows)
+    model, indexer, batch = build(encoder, sharing, specs, rows, decoders=decoders)
     assert batch.inputs.pieces is None or len(batch.inputs.pieces.ids) > sum(bool(row["tokens"]) for row in rows)
     losses, touched = train(model, batch)
     return Case(model.eval(), indexer, rows, batch, losses, touched)
 
 
 def build(
-    encoder: EncoderSpec, sharing: SharingSpec, specs: Mapping[str, Json], rows: Rows
+    encoder: EncoderSpec,
+    sharing: SharingSpec,
+    specs: Mapping[str, Json],
+    rows: Rows,
+    *,
+    decoders: Mapping[str, DecodersSpec] | None = None,
 ) -> tuple[SeqMTLModel, Indexer, Batch]:
     """A new model for tasks, what it reads with, and all rows as a batch."""
     tasks = [
@@ -183,7 +203,9 @@ def build(
     ]
     backbone = load_backbone_config(encoder.pretrained) if isinstance(encoder, TransformerEncoderSpec) else None
     indexer = new_indexer(encoder, backbone=backbone, sentences=[row["tokens"] for row in rows])
-    model = SeqMTLModel.from_encoder(encoder, tasks=tasks, sharing=sharing, sizes=inventory_sizes(indexer))
+    model = SeqMTLModel.from_encoder(
+        encoder, tasks=tasks, sharing=sharing, decoders=decoders or {}, sizes=inventory_sizes(indexer)
+    )
     return model, indexer, Collator(indexer, tasks)([("tiny", row) for row in rows])
 
 
@@ -233,7 +255,7 @@ def train(model: SeqMTLModel, batch: Batch) -> tuple[list[dict[str, float]], fro
             if parameter.grad is not None and parameter.grad.any():
                 touched.add(name)
         optimizer.step()
-        history.append({task: loss.mean().item() for task, loss in losses.tasks.items()})
+        history.append({task: loss.mean().mean().item() for task, loss in losses.tasks.items()})
     return history, frozenset(touched)
 
 

@@ -23,6 +23,7 @@ from seqmtl.data.toy import generate
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.encoders import TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 from seqmtl.specs.sharing import SharingSpec
 from seqmtl.specs.tasks import TaskSpec
@@ -177,7 +178,13 @@ def tiny_rows() -> list[dict[str, Any]]:
 def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[..., TinyModel]:
     """Builds a model over a tiny BERT, with spelling and scalar mix, for some or all of the tiny recipe's tasks."""
 
-    def build(*names: str, seed: int = 1, sharing: SharingSpec | None = None, **encoder: Any) -> TinyModel:
+    def build(
+        *names: str,
+        seed: int = 1,
+        sharing: SharingSpec | None = None,
+        decoders: DecodersSpec | None = None,
+        **encoder: Any,
+    ) -> TinyModel:
         torch.manual_seed(seed)
         spec = TransformerEncoderSpec.parse(
             TINY_TRANSFORMER | {"pretrained": str(tiny_encoder)} | encoder, source="test"
@@ -186,7 +193,13 @@ def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[
         tasks = [build_task(name, TaskSpec.parse(TINY["tasks"][name], source=name), tiny_rows) for name in chosen]
         backbone = load_backbone_config(spec.pretrained)
         indexer = new_indexer(spec, backbone=backbone, sentences=[row["tokens"] for row in tiny_rows])
-        model = SeqMTLModel.from_encoder(spec, tasks=tasks, sharing=sharing, sizes=inventory_sizes(indexer))
+        model = SeqMTLModel.from_encoder(
+            spec,
+            tasks=tasks,
+            sharing=sharing,
+            decoders=decoders and dict.fromkeys(chosen, decoders),
+            sizes=inventory_sizes(indexer),
+        )
         batch = Collator(indexer, tasks)([("tiny", row) for row in tiny_rows])
         return TinyModel(model.train(), indexer, batch, tiny_rows)
 

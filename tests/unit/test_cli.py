@@ -66,6 +66,7 @@ OPTIONS = {
         "output": ["--json"],
         "compare": ["--compare"],
         "errors": ["--errors"],
+        "ensemble": ["--ensemble"],
         "device": ["--device"],
         "overrides": ["--set"],
     },
@@ -75,6 +76,7 @@ OPTIONS = {
         "file": ["--file"],
         "form": ["--format"],
         "out": ["--out"],
+        "ensemble": ["--ensemble"],
         "device": ["--device"],
     },
     "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"], "text": ["--text"]},
@@ -389,6 +391,39 @@ def test_inspect_shows_at_which_words_a_meta_lstm_changes(seqmtl, sluice_run, tm
         code, shown, message = seqmtl("inspect", folder, "--text", words)
         assert (code, shown) == (2, "")
         assert complaint in message
+
+
+PTA = "pseudo_tasks={decoders: 3, init: [dropout], update: [hyperperturb], every: 2, keep_decoders: true}"
+
+
+def test_a_run_with_pseudo_tasks_is_shown_drawn_and_tags_by_all_its_decoders(seqmtl, tiny, write_recipe, tmp_path):
+    tiny["tasks"] = {name: tiny["tasks"][name] | {"unseen_labels": "allow"} for name in ("upos", "chunk")}
+    run, pictures = tmp_path / "run", tmp_path / "pictures"
+    sets = [part for key in (PTA, "training.max_steps=5") for part in ("--set", key)]
+    assert seqmtl("train", write_recipe(tiny), "--out", run, *sets)[0] == 0
+    code, shown, errors = seqmtl("inspect", run, pictures, "--plot")
+    assert (code, errors) == (0, "")
+    for part in ("decoders over 2 meta-iterations", "dropout rate", "softmax, 3 decoders, best:", "crf, 3 decoders"):
+        assert part in shown
+    assert [path.name for path in pictures.iterdir()] == ["pseudo-tasks.png"]
+    path = tmp_path / "scores.json"
+    code, *_ = seqmtl("evaluate", run, "--ensemble", "--no-labels", "--json", path, "--compare", run)
+    assert code == 0
+    written = json.loads(path.read_text())["corpora"]["toy"]
+    best = json.loads((run / "metrics.json").read_text())["test"]["toy"]
+    assert scores_from_json(written["scores"]) != scores_from_json(best)
+    difference = written["scores"]["upos"]["values"]["accuracy"] - best["upos"]["values"]["accuracy"]
+    assert written["comparison"]["tasks"]["upos"]["delta"] == pytest.approx(difference)
+    said = [seqmtl("predict", run, TEXT, "--format", "columns", *more) for more in ([], ["--ensemble"])]
+    assert [code for code, *_ in said] == [0, 0]
+    assert said[0][1] != said[1][1]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_run_without_kept_decoders_has_no_ensemble(seqmtl, tiny_run, command):
+    code, shown, message = seqmtl(command, tiny_run, *([TEXT] if command == "predict" else []), "--ensemble")
+    assert (code, shown) == (2, "")
+    assert "train with pseudo_tasks.keep_decoders=true" in message
 
 
 def test_a_run_starts_from_another_one(seqmtl, sluice_run, tmp_path):

@@ -14,6 +14,7 @@ from seqmtl.encoders.build import InventorySizes
 from seqmtl.errors import CheckpointError
 from seqmtl.labels import LabelInventory
 from seqmtl.specs.encoders import BiLSTMEncoderSpec, EncoderSpec, TransformerEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import (
     BiLSTMTowerSpec,
     CrossStitchSpec,
@@ -29,13 +30,16 @@ TASKS = [  # neither alphabetical, nor are their labels: order is kept
     Task("ner", TaskSpec(layer="ner_tags", scheme="bioes", head=CRFHeadSpec(kind="crf")), LabelInventory(("O", "S-A"))),
     Task("srl", TaskSpec(layer="srl_frames", head=SRLHeadSpec(kind="srl")), LabelInventory(("O", "B-V"))),
 ]
+DECODERS = {"ner": DecodersSpec(count=3, own_dropout=True, best=1)}
 TOWER = BiLSTMTowerSpec(kind="bilstm", width=6)
 BERT = BertConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, hidden_act="relu")
 
 
 def config_of(*, encoder: EncoderSpec, sharing: SharingSpec, backbone: BertConfig | None = None) -> SeqMTLConfig:
     sizes = InventorySizes(words=7, characters=5)
-    return SeqMTLConfig.of(encoder=encoder, backbone=backbone, sharing=sharing, tasks=TASKS, sizes=sizes)
+    return SeqMTLConfig.of(
+        encoder=encoder, backbone=backbone, sharing=sharing, tasks=TASKS, decoders=DECODERS, sizes=sizes
+    )
 
 
 CONFIGS: dict[str, SeqMTLConfig] = {
@@ -60,6 +64,7 @@ def test_a_configuration_comes_back_from_its_file(kind: str, loader, tmp_path: P
     assert loaded.encoder_spec == config.encoder_spec
     assert loaded.sharing_spec == config.sharing_spec
     assert loaded.task_list == TASKS
+    assert loaded.decoder_specs == DECODERS
     assert loaded.sizes == InventorySizes(words=7, characters=5)
     assert loaded.to_dict().keys() == config.to_dict().keys()
     content = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
@@ -109,8 +114,16 @@ def test_two_configurations_share_no_mutable_default():
     first = SeqMTLConfig()
     first.tasks.append({})
     first.sharing["kind"] = "independent"
+    first.decoders["ner"] = {}
     assert SeqMTLConfig().tasks == []
     assert SeqMTLConfig().sharing == {"kind": "hard"}
+    assert SeqMTLConfig().decoders == {}
+
+
+def test_a_best_decoder_that_is_none_of_them_is_an_error():
+    config = SeqMTLConfig(decoders={"ner": {"count": 2, "best": 2}})
+    with pytest.raises(CheckpointError, match=r"decoders.ner: .*best is 2, but the 2 decoders"):
+        _ = config.decoder_specs
 
 
 def test_inventory_sizes_count_what_the_indexer_has(tiny_model: Callable[..., Any]):

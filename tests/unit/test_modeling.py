@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel, BertModel
 
 from seqmtl import SeqMTLConfig, SeqMTLModel
 from seqmtl.data.collation import Collator
+from seqmtl.data.tasks import build_task
 from seqmtl.encoders.build import InventorySizes
 from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.errors import CheckpointError, ConfigError, EncoderError
@@ -21,11 +22,12 @@ from seqmtl.heads.crf import CRFHead
 from seqmtl.heads.softmax import SoftmaxHead
 from seqmtl.heads.srl import SRLHead
 from seqmtl.labels import Scheme, violations
-from seqmtl.modeling import decode_in_runs
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import BiLSTMEncoderSpec
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.specs.sharing import SharingSpec
+from seqmtl.specs.tasks import TaskSpec
 from seqmtl.training.learner import rest_absent_tasks
 
 Build = Callable[..., Any]
@@ -174,8 +176,13 @@ def test_roles_decoded_in_runs_equal_roles_decoded_at_once(tiny_model: Build, bu
     features, mask = tiny.model.features(tiny.batch.inputs, ["srl"])["srl"], tiny.batch.inputs.word_mask
     head, predicates = tiny.model.heads["srl"], mask.nonzero()  # every word is asked
     whole = head.decode(head.scores(features, mask, predicates)[0], mask, predicates)
-    assert torch.equal(decode_in_runs(head, features, mask, predicates, budget=budget), whole)
-    assert decode_in_runs(head, features, mask, predicates[:0], budget=budget).shape == (0, mask.shape[1])
+    head.scores_at_once = budget
+    for ways in (
+        head.labels(features, mask, predicates, decoder=0),
+        head.labels_of_each(features, mask, predicates)[0],
+    ):
+        assert torch.equal(ways, whole)
+    assert head.labels(features, mask, predicates[:0], decoder=0).shape == (0, mask.shape[1])
 
 
 @torch.no_grad()
@@ -189,19 +196,50 @@ def test_each_task_is_decoded_by_its_own_head(tiny_model: Build):
     predicates = batch.targets["srl"].predicates
     roles = model.decode_roles("srl", features["srl"], mask, predicates=predicates)
     assert torch.equal(roles.predicates, predicates)
-    assert torch.equal(roles.labels, decode_in_runs(model.heads["srl"], features["srl"], mask, predicates))
+    assert torch.equal(roles.labels, model.heads["srl"].labels(features["srl"], mask, predicates, decoder=0))
 
 
 def test_runs_are_as_long_as_the_budget_allows(tiny_model: Build, monkeypatch: pytest.MonkeyPatch):
     tiny, sizes = tiny_model(), []
     features, mask = tiny.model.features(tiny.batch.inputs, ["srl"])["srl"], tiny.batch.inputs.word_mask
-    scores = SRLHead.scores
+    states = SRLHead.states
     monkeypatch.setattr(
-        SRLHead, "scores", lambda self, f, m, part: (sizes.append(len(part)), scores(self, f, m, part))[1]
+        SRLHead, "states", lambda self, f, m, part: (sizes.append(len(part)), states(self, f, m, part))[1]
     )
     per_predicate = mask.shape[1] * len(tiny.model.tasks["srl"].labels)
-    decode_in_runs(tiny.model.heads["srl"], features, mask, mask.nonzero()[:8], budget=3 * per_predicate)
+    head = tiny.model.heads["srl"]
+    head.scores_at_once = 3 * per_predicate
+    head.labels(features, mask, mask.nonzero()[:8], decoder=0)
     assert sizes == [3, 3, 2]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_other_tasks_read_the_best_decoder_and_teach_it_alone(tiny_model: Build, training: bool):
+    tiny = tiny_model("upos", "ner", decoders=DecodersSpec(count=3))
+    model, features = tiny.model.train(training), torch.randn(2, 4, tiny.model.sharing.out_features)
+    model.choose_decoder("upos", 2)
+    head = model.token_head("upos")
+    torch.manual_seed(5)
+    found = model.label_probabilities("upos", features)
+    torch.manual_seed(5)
+    torch.testing.assert_close(found, head.scores(features)[2].softmax(dim=-1))
+    found[..., 0].sum().backward()
+    gradient = head.scorer.outer.weight.grad
+    assert gradient is not None
+    assert [bool(part.any()) for part in gradient] == [False, False, True]
+
+
+def test_a_task_more_leaves_the_decoders_of_the_others(tiny_model: Build):
+    tiny = tiny_model("upos", decoders=DecodersSpec(count=3, own_dropout=True))
+    tiny.model.choose_decoder("upos", 1)
+    spec = TaskSpec.parse({"layer": "ner_tags", "head": {"kind": "softmax"}}, source="test")
+    grown = tiny.model.add_task(build_task("ner", spec, tiny.rows))
+    assert (grown.best_decoder("upos"), grown.best_decoder("ner")) == (1, 0)
+    assert (grown.head("upos").decoders, grown.head("ner").decoders) == (3, 1)
+    ours, theirs = grown.head("upos").state_dict(), tiny.model.head("upos").state_dict()
+    assert all(torch.equal(ours[name], values) for name, values in theirs.items())
+    grown.choose_decoder("upos", 2)
+    assert tiny.model.best_decoder("upos") == 1
 
 
 # --- what is trained

@@ -203,3 +203,31 @@ def test_two_processes_in_which_tasks_take_turns_learn_what_one_process_learns(t
         runs[processes] = load_file(out / "model.safetensors")
     for name, value in runs[1].items():
         torch.testing.assert_close(runs[2][name], value, rtol=0, atol=1e-4, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_decoders_and_learn_what_one_process_learns(tiny, write_recipe, tmp_path):
+    tiny["encoder"] |= {"dropout": 0.0, "word_dropout": 0.0}
+    tiny["encoder"]["characters"]["dropout"] = 0.0
+    for task in tiny["tasks"].values():
+        task["head"]["dropout"] = 0.0
+        task["unseen_labels"] = "allow"
+    tiny["pseudo_tasks"] = {"decoders": 3, "init": ["freeze"], "update": ["greedy", "perturb"], "every": 3}
+    tiny["training"] |= {"epochs": 9, "max_steps": 7}
+    runs, histories = {}, {}
+    for processes, mixture in ((2, {"tokens_per_batch": 60}), (1, {"tokens_per_batch": 120})):
+        out = tmp_path / f"{processes}"
+        recipe = write_recipe(tiny | {"mixture": mixture})
+        command = [*LAUNCH[:-1], str(processes), str(SCRIPTS / "train.py"), str(recipe), "--out", str(out)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "unused" not in done.stderr
+        assert json.loads((out / "metrics.json").read_text())["processes"] == processes
+        runs[processes] = load_file(out / "model.safetensors")
+        events = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+        histories[processes] = [event for event in events if event["kind"] in ("meta_iteration", "best_decoders")]
+    assert [event["step"] for event in histories[2]][:2] == [3, 6]
+    assert [event["leaders"] for event in histories[2]] == [event["leaders"] for event in histories[1]]
+    for name, value in runs[1].items():
+        torch.testing.assert_close(runs[2][name], value, rtol=0, atol=1e-4, msg=name)

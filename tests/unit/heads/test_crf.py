@@ -80,6 +80,19 @@ def test_decoding_is_the_brute_force_best_path_of_its_decoder(structure: TagStru
             assert decoded[b].tolist() == [*best, *[0] * (4 - length)]
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("structure", [None, STRUCTURE], ids=["free", "constrained"])
+def test_an_ensemble_is_the_best_path_under_the_mean_of_all_scores(structure: TagStructure | None):
+    head, features = head_of(structure, decoders=3), 9 * torch.randn(4, 4, 5)
+    scores = head.scores(features)
+    decoded = head.labels_of_ensemble(features, MASK)
+    for b, length in enumerate(LENGTHS):
+        allowed = paths(length, valid=structure is not None) if length else []
+        means = {path: sum(score(head, scores[k, b], path, k).item() for k in range(3)) for path in allowed}
+        best = max(means, key=means.__getitem__) if means else ()
+        assert decoded[b].tolist() == [*best, *[0] * (4 - length)]
+
+
 def test_forbidden_transitions_are_not_decoded_even_when_the_scores_ask_for_them():
     head = head_of(STRUCTURE)
     scores = torch.zeros(1, 4, 3)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmtl.batch import IGNORED, FrameTargets
+from seqmtl.heads import srl
 from seqmtl.heads.srl import AttentionContext, RecurrentContext, SRLHead
 from seqmtl.labels import Scheme, tag_structure, violations
 
@@ -24,17 +25,18 @@ CONTEXTS: dict[str, type[AttentionContext] | type[RecurrentContext]] = {
 }
 
 
-def head_of(context: str, *, max_distance: int = 3, decoders: int = 1) -> SRLHead:
+def head_of(context: str, *, max_distance: int = 3, decoders: int = 1, own_dropout: float | None = None) -> SRLHead:
     return SRLHead(
         5,
         len(LABELS),
         contextualiser=CONTEXTS[context](WIDTH, layers=2, dropout=0.0),
         width=WIDTH,
         max_distance=max_distance,
-        dropout=0.0,
+        dropout=own_dropout or 0.0,
         structure=tag_structure(LABELS, scheme=Scheme.BIO),
         predicate_label=V,
         decoders=decoders,
+        own_dropout=own_dropout is not None,
     )
 
 
@@ -156,7 +158,7 @@ def test_predicates_in_runs_have_the_loss_and_the_gradients_of_all_at_once(conte
     labels = torch.randint(len(LABELS), (4, 6)).masked_fill(~MASK[PREDICATES[:, 0]], IGNORED)
     targets = FrameTargets(PREDICATES, labels)
     found = []
-    for head.pairs_at_once in (1000, 12, 1):  # one run, runs of two predicates, runs of one
+    for head.pairs_at_once in (1000, 24, 1):  # one run, runs of two predicates, runs of one
         features = torch.linspace(-1, 1, 4 * 6 * 5).view(4, 6, 5).requires_grad_()
         loss = head(features, MASK, targets)
         gradients = torch.autograd.grad(loss.total.sum(), [features, *head.parameters()])
@@ -164,3 +166,26 @@ def test_predicates_in_runs_have_the_loss_and_the_gradients_of_all_at_once(conte
     for other in found[1:]:
         for one, another in zip(found[0], other, strict=True):
             torch.testing.assert_close(one, another)
+
+
+def test_runs_that_are_computed_again_drop_the_same_units(monkeypatch: pytest.MonkeyPatch):
+    head = head_of("bilstm", decoders=2, own_dropout=0.5)
+    head.pairs_at_once = 24
+    labels = torch.randint(len(LABELS), (4, 6)).masked_fill(~MASK[PREDICATES[:, 0]], IGNORED)
+    features, found = torch.randn(4, 6, 5), []
+    for again in (True, False):
+        if not again:
+            monkeypatch.setattr(srl, "checkpoint", lambda function, *parts, **_: function(*parts))
+        torch.manual_seed(3)
+        loss = head(features, MASK, FrameTargets(PREDICATES, labels))
+        found.append((loss.total, *torch.autograd.grad(loss.total.sum(), list(head.parameters()))))
+    torch.testing.assert_close(*found)
+
+
+def test_padding_is_left_out_when_there_are_several_decoders():
+    head, features = head_of("bilstm", decoders=3), torch.randn(4, 6, 5)
+    labels = torch.randint(len(LABELS), (4, 6)).masked_fill(~MASK[PREDICATES[:, 0]], IGNORED)
+    scores = head.scores(features, MASK, PREDICATES)  # [K, N, T, L]
+    real = labels != IGNORED
+    expected = [F.cross_entropy(of_one[real], labels[real], reduction="sum") for of_one in scores]
+    torch.testing.assert_close(head(features, MASK, FrameTargets(PREDICATES, labels)).total, torch.stack(expected))

@@ -230,7 +230,7 @@ def test_counts_are_added_over_seeds_and_single_models_over_tasks(compare, plan,
     assert (schemes["single"].counts["ner"] == [6, 10, 10]).all()
     assert (schemes["single"].parameters, schemes["tiny"].parameters) == (50, 10)
     assert (schemes["single"].speed, schemes["tiny"].speed) == (pytest.approx(20.0), pytest.approx(100.0))
-    compared = compare.against_single(schemes)
+    compared = compare.against_first(schemes)
     assert list(compared) == ["tiny", "sluice"]
     expected = paired_bootstrap(np.array([[8, 10, 10]] * 50), np.array([[6, 10, 10]] * 50))
     assert compared["tiny"]["srl"] == expected
@@ -241,6 +241,34 @@ def test_counts_are_added_over_seeds_and_single_models_over_tasks(compare, plan,
     assert lines[2].startswith("| single | 61.50 ± 0.71 | ")
     assert lines[3].startswith("| tiny | 81.50 ± 0.71 ↑ | ")
     assert lines[3].endswith(" | 81.50 ± 0.71 | 0.00 | 100 |")
+
+
+def test_against_the_base_no_task_is_trained_alone_and_tasks_may_be_chosen(compare, recipes, tiny, tmp_path, pretend):
+    pta = {"decoders": 2, "tasks": ["ner", "upos"]}
+    (tmp_path / "pta.yaml").write_text(yaml.safe_dump(tiny | {"name": "pta", "pseudo_tasks": pta}, sort_keys=False))
+    more = {"seeds": 1, "rows": 20, "corpus": "toy", "out": tmp_path / "out", "overrides": [], "alone": False}
+    runs = compare.plan([recipes[0], str(tmp_path / "pta.yaml")], tasks=["ner"], **more)
+    assert [(run.scheme, run.tasks, list(run.recipe.tasks)) for run in runs] == [
+        ("tiny", ("ner",), ["ner"]),
+        ("pta", ("ner",), ["ner"]),
+    ]
+    assert runs[0].recipe.pseudo_tasks is None
+    assert runs[1].recipe.pseudo_tasks.tasks == ("ner",)
+    save_recipe(tmp_path, runs[1].recipe)
+    prepare(load_recipe_of(tmp_path)[0], folder=tmp_path)
+    compare.execute(runs, corpus="toy", split="dev", jobs=1)
+    schemes = compare.collected(runs, split="dev")
+    compared = compare.against_first(schemes)
+    assert list(compared) == ["pta"]
+    assert compare.table(schemes, compared)[0] == "| scheme | ner | mean | parameters, M | train words/s |"
+    text = compare.note(runs[0].recipe, split="dev", rows=20, seeds=1, alone=False)
+    assert "better or worse than `tiny`" in text
+    assert "single" not in text
+    roles = compare.plan([str(tmp_path / "pta.yaml")], tasks=["srl"], **more)
+    assert list(roles[0].recipe.tasks) == ["predicate", "srl"]  # roles need their finder
+    assert roles[0].recipe.pseudo_tasks is None  # none of its tasks is left
+    with pytest.raises(ConfigError, match=r"tiny: has no task 'nerr'; did you mean 'ner'"):
+        compare.plan(recipes, tasks=["nerr"], **more)
 
 
 @pytest.mark.parametrize(

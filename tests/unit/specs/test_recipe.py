@@ -24,6 +24,33 @@ def test_shipped_recipes_load_by_name_and_by_file(path):
     assert by_name.name == path.stem
 
 
+COMBINATIONS = {  # Meyerson and Miikkulainen 2018: initialisations, updates
+    "i": ({"independent"}, set()),
+    "f": ({"independent", "freeze"}, set()),
+    "p": ({"independent"}, {"perturb"}),
+    "d": ({"independent", "dropout"}, set()),
+    "fp": ({"independent", "freeze"}, {"perturb"}),
+    "gp": ({"independent"}, {"greedy", "perturb"}),
+    "gd": ({"independent", "dropout"}, {"greedy"}),
+    "hgd": ({"independent", "dropout"}, {"greedy", "hyperperturb"}),
+}
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_named_combinations_of_pseudo_task_augmentation(name):
+    recipe = load_recipe(f"pta_{name}")[0]
+    assert recipe.pseudo_tasks is not None
+    assert (set(recipe.pseudo_tasks.init), set(recipe.pseudo_tasks.update)) == COMBINATIONS[name]
+    for prefix, base in (("ewt_pta", "ewt_hard"), ("ewt_bilstm_pta", "ewt_bilstm_hard")):
+        if name in ("i", "f", "fp", "gp", "hgd"):  # to be compared with one decoder
+            spec = load_recipe(f"{prefix}_{name}")[0]
+            changes = recipe.pseudo_tasks.model_dump(include={"init", "update", "decoders"})
+            assert spec.pseudo_tasks is not None
+            assert spec.pseudo_tasks.model_dump(include={"init", "update", "decoders"}) == changes
+            other = {"name", "description", "pseudo_tasks"}
+            assert spec.model_dump(exclude=other) == load_recipe(base)[0].model_dump(exclude=other)
+
+
 def test_a_dumped_recipe_is_the_same_recipe(tiny):
     spec = parse(tiny)
     assert parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec

@@ -7,7 +7,16 @@ import torch
 
 from seqmtl.errors import DataError
 from seqmtl.sharing.base import Coupling, Table
-from seqmtl.training.history import CURVES, HISTORY, History, read_couplings
+from seqmtl.training.history import (
+    BEST_DECODERS,
+    CURVES,
+    HISTORY,
+    META_ITERATION,
+    History,
+    MetaIteration,
+    read_couplings,
+    read_meta_iterations,
+)
 
 SHARED = Coupling({"alpha 1": Table(("a", "b"), ("a", "b"), torch.tensor([[0.9, 0.1], [0.2, 0.8]]))})
 
@@ -63,6 +72,36 @@ def test_a_broken_line_is_named(tmp_path, line):
     (tmp_path / HISTORY).write_text('{"kind": "train", "step": 1}\n' + line + "\n")
     with pytest.raises(DataError, match=r"history\.jsonl:2: is no event of a run"):
         read_couplings(tmp_path)
+
+
+def test_meta_iterations_are_read_again(tmp_path):
+    history = History(tmp_path)
+    known = {"costs": {"upos": [0.5, 0.25]}, "leaders": {"upos": 1}, "rates": {}}
+    history.add("train", 20, {"losses": {"upos": 1.5}})
+    history.add(META_ITERATION, 50, known)
+    history.add(BEST_DECODERS, 60, known)
+    history.add(META_ITERATION, 100, known | {"rates": {"upos": [0.1, 0.2]}})
+    assert read_meta_iterations(tmp_path) == [
+        MetaIteration(50, {"upos": [0.5, 0.25]}, {"upos": 1}, {}),
+        MetaIteration(100, {"upos": [0.5, 0.25]}, {"upos": 1}, {"upos": [0.1, 0.2]}),
+    ]
+    assert read_meta_iterations(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"costs": [0.5], "leaders": {}, "rates": {}},
+        {"costs": {"a": 0.5}, "leaders": {"a": 0}, "rates": {}},
+        {"costs": {"a": ["x"]}, "leaders": {"a": 0}, "rates": {}},
+        {"costs": {"a": [0.5]}, "leaders": {}, "rates": {}},
+    ],
+)
+def test_a_broken_meta_iteration_is_named(tmp_path, more):
+    (tmp_path / HISTORY).write_text(json.dumps({"kind": META_ITERATION, "step": 1, **more}) + "\n")
+    with pytest.raises(DataError, match=r"history\.jsonl:1: is no event of a run"):
+        read_meta_iterations(tmp_path)
 
 
 def test_curves_are_drawn_also_of_tasks_that_are_sometimes_absent_and_of_nothing(tmp_path):

@@ -5,7 +5,8 @@ from rich.console import Console
 
 from seqmtl.data.mixture import Share
 from seqmtl.sharing.base import Coupling, Table
-from seqmtl.training.report import coupling_tables, mixture_table
+from seqmtl.training.history import MetaIteration
+from seqmtl.training.report import coupling_tables, decoders_table, mixture_table
 
 
 def printed(*tables, width=100):
@@ -56,3 +57,22 @@ def test_a_wide_coupling_is_several_tables_and_a_very_wide_one_its_ranges():
     text = printed(table, width=80)
     assert "gamma, 200 columns" in text
     assert "-1.50 │ 2.50" in text
+
+
+def test_decoders_have_their_costs_how_often_they_led_and_their_rates():
+    course = [
+        MetaIteration(50, {"upos": [0.5, 0.4]}, {"upos": 1}, {"upos": [0.1, 0.1]}),
+        MetaIteration(100, {"upos": [0.25, 0.3]}, {"upos": 0}, {"upos": [0.1, 0.2]}),
+        MetaIteration(150, {"upos": [0.2, 0.125]}, {"upos": 1}, {"upos": [0.3, 0.2]}),
+    ]
+    text = printed(decoders_table(course))
+    assert "decoders over 3 meta-iterations" in text
+    lines = [line.split() for line in text.splitlines() if line.startswith("│")]
+    assert lines == [
+        "│ upos │ 1 │ 0.5000 │ 0.2000 │ 1 │ 0.30 │".split(),
+        "│ │ 2 │ 0.4000 │ 0.1250 │ 2 │ 0.20 │".split(),
+    ]
+    bare = [MetaIteration(50, {"upos": [0.5]}, {"upos": 0}, {})]
+    text = printed(decoders_table(bare))
+    assert "over 1 meta-iteration " in text + " "
+    assert text.splitlines()[-2].split() == "│ upos │ 1 │ 0.5000 │ 0.5000 │ 1 │ │".split()
