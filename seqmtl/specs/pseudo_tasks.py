@@ -33,7 +33,7 @@ class PseudoTasksSpec(Spec):
     method is the subject of US patent 12,033,079 B2; it is off by default.
     """
 
-    decoders: int = Field(ge=1, description="of each task; 1: as without pseudo-tasks")
+    decoders: int = Field(ge=1, description="of each task; 1: the base system on the rows that several would have")
     init: tuple[Literal["independent", "freeze", "dropout"], ...] = Field(
         default=("independent",), description="how decoders differ from the start; independent is always on"
     )
@@ -66,10 +66,10 @@ class PseudoTasksSpec(Spec):
         return self
 
     def chosen(self, tasks: Sequence[str]) -> list[str]:
-        """Which of ``tasks`` have several decoders."""
-        return [] if self.decoders == 1 else [task for task in tasks if self.tasks is None or task in self.tasks]
+        """Which of ``tasks`` have so many decoders."""
+        return [task for task in tasks if self.tasks is None or task in self.tasks]
 
     def decoder_specs(self, tasks: Sequence[str]) -> dict[str, DecodersSpec]:
         """The decoders of those ``tasks`` that have several."""
         spec = DecodersSpec(count=self.decoders, own_dropout="dropout" in self.init)
-        return dict.fromkeys(self.chosen(tasks), spec)
+        return dict.fromkeys(self.chosen(tasks) if self.decoders > 1 else (), spec)

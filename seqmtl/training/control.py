@@ -28,18 +28,18 @@ class ControlSplit:
 
 
 def split_control(recipe: RecipeSpec, tasks: Sequence[Task], *, train: Mapping[str, Source], dev: Rows) -> ControlSplit:
-    """Set control rows aside as ``recipe.pseudo_tasks`` asks; none when no task has several decoders.
+    """Set control rows aside as ``recipe.pseudo_tasks`` asks; none without it.
 
-    Which rows depends on the seed of the recipe alone.
+    Which rows depends on the seed of the recipe alone: one decoder learns from the same rows as several, so that the
+    two can be compared.
 
     Raises:
-        ConfigError: when no control row carries some task that has several decoders.
+        ConfigError: when no control row carries some task whose decoders are to be compared.
     """
     spec = recipe.pseudo_tasks
-    names = [] if spec is None else spec.chosen(tuple(recipe.tasks))
-    if spec is None or not names:
+    if spec is None:
         return ControlSplit(train, {})
-    chosen = [task for task in tasks if task.name in names]
+    chosen = [task for task in tasks if task.name in spec.chosen(tuple(recipe.tasks))]
     if spec.control == "dev":
         split = ControlSplit(train, _named(dev, chosen))
     else:

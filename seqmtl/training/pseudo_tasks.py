@@ -134,7 +134,7 @@ def build_pseudo_tasks(
         ConfigError: when the run is over before its first update.
     """
     spec, model = prepared.recipe.pseudo_tasks, prepared.model
-    tasks = [] if spec is None else spec.chosen(tuple(model.tasks))
+    tasks = [] if spec is None else list(spec.decoder_specs(tuple(model.tasks)))
     if spec is None or not tasks:
         return None
     if spec.update and spec.every > steps:

@@ -48,7 +48,8 @@ def test_the_named_combinations_of_pseudo_task_augmentation(name):
             assert spec.pseudo_tasks is not None
             assert spec.pseudo_tasks.model_dump(include={"init", "update", "decoders"}) == changes
             other = {"name", "description", "pseudo_tasks"}
-            assert spec.model_dump(exclude=other) == load_recipe(base)[0].model_dump(exclude=other)
+            for plain in (base, f"{prefix}_one"):
+                assert spec.model_dump(exclude=other) == load_recipe(plain)[0].model_dump(exclude=other)
 
 
 def test_a_dumped_recipe_is_the_same_recipe(tiny):

@@ -22,10 +22,15 @@ def ids(rows):
     return [row["id"] for row in rows]
 
 
-def test_without_pseudo_tasks_or_with_one_decoder_nothing_is_set_aside(ready):
-    for prepared in (ready(), ready(decoders=1)):
-        assert prepared.control == {}
-        assert prepared.train["toy"].size == 60
+def test_without_pseudo_tasks_nothing_is_set_aside(ready):
+    assert ready().control == {}
+    assert ready().train["toy"].size == 60
+
+
+def test_one_decoder_learns_from_the_rows_that_several_would_have(ready):
+    one, several = ready(decoders=1), ready(decoders=4)
+    assert one.control == several.control
+    assert ids(one.train["toy"].rows) == ids(several.train["toy"].rows)
 
 
 def test_a_share_of_the_training_rows_is_set_aside_and_not_trained_on(ready):

@@ -96,7 +96,7 @@ def of_kind(events, kind):
 
 def test_pt1_one_decoder_is_the_base_system_to_the_bit(fit, tmp_path):
     plain, events = fit("plain")
-    one, same = fit("one", decoders=1, every=2)
+    one, same = fit("one", decoders=1, every=2, control="dev")
     weights, others = (load_file(folder / "model.safetensors") for folder in (plain, one))
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[name], others[name]) for name in weights)
