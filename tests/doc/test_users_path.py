@@ -1,15 +1,20 @@
 """The section of README.md that leads from nothing to a page with all layers, done as it is written there.
 
 Its commands are run as they stand, each in a process of its own, against a hub on this machine; only the training is
-cut short. What comes after the push is done in another folder, with an empty cache and without a token.
+cut short, and the demo listens where nobody else does. What comes after the push is done in another folder, with an
+empty cache and without a token.
 """
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from loopback_hub import TOKEN, LoopbackHub, serve
 
@@ -50,10 +55,21 @@ class Person:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         return done.stdout
 
+    @contextmanager
+    def serves(self, line: str) -> Iterator[str]:
+        """Leave a command running that serves a page; its address."""
+        process = subprocess.Popen(
+            shlex.split(line), cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, encoding="utf-8"
+        )
+        with process:
+            assert process.stdout is not None
+            yield re.findall(r"http://[\d.:]+", process.stdout.readline())[0]
+            process.terminate()
+
 
 @pytest.mark.slow
 def test_train_publish_load_look(tmp_path: Path):
-    [[train, push], [tag, draw]] = written()
+    [[train, push], [tag, draw, demo]] = written()
     sentences = re.findall(r'"(.+?)"', tag)
     assert len(sentences) == 3
     with serve() as hub:
@@ -69,10 +85,14 @@ def test_train_publish_load_look(tmp_path: Path):
 
         hub.asked.clear()
         reader.types(draw)
+        with reader.serves(f"{demo} --port 0") as address:
+            answered = httpx2.post(address, data={"text": sentences[0]}).text
         assert not [path for _, path in hub.asked if "/resolve/" in path or "/large/" in path]  # all was in the cache
 
     local = Tagger.from_pretrained(author.folder / "runs" / "quickstart")
     expected = documents_page(local.tag(re.findall(r'"(.+?)"', draw)), word_layers=local.word_layers)
     page = (reader.folder / "page.html").read_text(encoding="utf-8")
     assert page == expected
+    article = page[page.index("<article>") : page.index("</article>")]
+    assert article in answered  # the demo shows the first sentence as the page does
     assert all(part in page for part in ("sold", ">upos<", ">chunk<", '<button type="button" value="1"'))  # a frame
