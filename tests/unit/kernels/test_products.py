@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqmtl.kernels.products import product
+from seqmtl.kernels.products import product, products
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -25,3 +25,9 @@ def test_a_row_does_not_depend_on_the_others(contiguous):
     whole = product(rows, weights)
     for number in (1, 2, 3, 7, 16, 33, 64):
         assert torch.equal(product(rows[:number], weights), whole[:number]), number
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_several_products_equal_torch(dtype):
+    rows, weights = torch.randn(3, 7, 5, dtype=dtype), torch.randn(3, 5, 4, dtype=dtype)
+    torch.testing.assert_close(products(rows, weights), torch.bmm(rows, weights))
