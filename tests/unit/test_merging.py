@@ -55,7 +55,7 @@ def test_a_task_keeps_its_decoders(tiny_model):
     merged = merge_models(first, second)
     assert merged.config.decoder_specs == first.config.decoder_specs | second.config.decoder_specs
     assert (merged.best_decoder("upos"), merged.best_decoder("ner")) == (2, 1)
-    assert torch.equal(merged.head("ner").scorer.weight, second.head("ner").scorer.weight)
+    assert torch.equal(merged.head("ner").scorer.outer.weight, second.head("ner").scorer.outer.weight)
 
 
 def test_checkpoints_are_merged_saved_and_tag(pair, tmp_path):
