@@ -1,5 +1,7 @@
 """Products by the faster library: values, and rows that do not depend on how many there are."""
 
+import time
+
 import pytest
 import torch
 
@@ -14,6 +16,18 @@ def test_equals_torch(shape, dtype):
     torch.testing.assert_close(product(one, other.T), one @ other.T)
     torch.testing.assert_close(product(one, other.T.contiguous()), one @ other.T)
     assert product(one.T.contiguous().T, other.T).shape == (rows, outputs)
+
+
+def test_weights_with_gaps_take_no_longer():
+    rows, weights = torch.randn(256, 256), torch.randn(256, 5, 256)[:, 2]
+
+    def seconds(weights):
+        began = time.process_time()
+        product(rows, weights)
+        return time.process_time() - began
+
+    assert min(seconds(weights) for _ in range(3)) < 20 * min(seconds(weights.contiguous()) for _ in range(3))
+    torch.testing.assert_close(product(rows, weights), rows @ weights)
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
