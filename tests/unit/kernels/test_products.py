@@ -27,7 +27,7 @@ def test_weights_with_gaps_take_no_longer():
         return time.process_time() - began
 
     assert min(seconds(weights) for _ in range(3)) < 20 * min(seconds(weights.contiguous()) for _ in range(3))
-    torch.testing.assert_close(product(rows, weights), rows @ weights)
+    torch.testing.assert_close(product(rows, weights), rows @ weights, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("contiguous", [True, False])
