@@ -160,6 +160,15 @@ def test_one_process_and_two_learn_the_same_through_several_decoders(case, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_one_process_and_two_learn_the_same_on_an_encoder_that_is_run_twice(case, tmp_path, checkpointed):
+    recipe = case(SHARING["sluice of blocks"])
+    recipe["sharing"] = {"kind": "hard"}
+    recipe["encoder"] |= {"scalar_mix": True, "gradient_checkpointing": checkpointed}
+    check(recipe, tmp_path)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", OVER_DATA)
 def test_only_penalties_over_data_depend_on_how_a_step_is_dealt(case, tmp_path, penalty):
     found = learned(case(SHARING["shared-private"] | OVER_DATA[penalty]), tmp_path)
