@@ -64,6 +64,10 @@ class TransformerEncoder(Encoder):
         states = self._piece_states(inputs, pieces)
         return PieceStates(states, pieces, mask, to_words, calls=tuple(tap.take() for tap in taps(self.model)))
 
+    def input_embeddings(self) -> nn.Module:
+        """Those of pieces."""
+        return self.model.get_input_embeddings()
+
     def cut(self, layers: int, *, key: str = "sharing.tower") -> TopBlocks:
         """Leave the top ``layers`` blocks to towers, for which ``key`` asks: the states are then those below them.
 
