@@ -50,7 +50,7 @@ def test_configurations_load_and_can_be_launched(path):
 
 
 def test_keys_of_recipes_are_there():
-    keys = {key for key in re.findall(r"`((?:training|mixture)\.\w+)", TEXT)}
+    keys = set(re.findall(r"`((?:training|mixture)\.\w+)", TEXT))
     assert keys
     for key in keys:
         room, name = key.split(".")
