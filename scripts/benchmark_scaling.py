@@ -37,6 +37,7 @@ from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Step
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.transformer import TransformerEncoder
+from seqmtl.kernels.products import onednn_is_there
 from seqmtl.specs.encoders import TransformerEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 from seqmtl.training.setup import Prepared, prepare, resolved
@@ -93,7 +94,7 @@ def in_one_process(prepared: Prepared, arguments: argparse.Namespace) -> dict[st
         "step of four": lambda item: joint_of_four.step(item[1]),
         **{name: lambda item, loop=loop: loop.step(item[1].batch) for name, loop in plain.items()},
     }
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if onednn_is_there and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         half = Learner(prepared, three, sharing)
         sides["bf16"] = lambda item: in_bf16(half, item[1])
     times = take_turns(sides, items, rounds=rounds)
