@@ -54,11 +54,12 @@ from seqmtl.evaluation import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.publishing import push_to_hub
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
-from seqmtl.tagger import Tagger
+from seqmtl.tagger import Tagger, pipeline
 from seqmtl.training import evaluate_checkpoint, train_recipe
 
 AutoConfig.register(SeqMTLConfig.model_type, SeqMTLConfig, exist_ok=True)
 AutoModel.register(SeqMTLConfig, SeqMTLModel, exist_ok=True)
+pipeline.register()
 
 __version__ = "0.1.0"
 
