@@ -17,7 +17,8 @@ batches of 1, 8 or 32, the texts as they come or sorted by length, which a pipel
 
 "use of the machine" is model FLOP utilisation: what the encoder's matrix products and attention need for the sub-words
 (special ones included, padding not), at the rate of a large fp32 product, over the time of the whole tagging loop. The
-rate is the better one of torch's product and oneDNN's, measured in turn with the loop.
+rate is the better one of torch's product and oneDNN's, measured in turn with the loop. "int8 against fp32" is what a
+Tagger gains from ``precision="int8"``.
 """
 
 import sys
@@ -37,6 +38,7 @@ from seqmtl import Tagger, load_recipe, train_recipe
 from seqmtl.data.corpus import load_corpus, load_corpus_spec
 from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.kernels.products import product
+from seqmtl.layers import int8
 from seqmtl.specs.packages import locate
 
 RECIPE, STEPS = "ewt_hard", 40
@@ -72,7 +74,13 @@ def main() -> int:
     use = machine_use(tagger, texts, flops=encoder_flops(tagger, sentences), rounds=rounds)
     ours, others = (1000 * words / ms for ms in (per_layer.ours_ms, per_layer.theirs_ms))
     print(f"words per second: ours {ours:.0f}, theirs {others:.0f}")
-    return report("tagging", {"five layers": per_layer, "use of the machine": use}, arguments)
+    figures = {"five layers": per_layer, "use of the machine": use}
+    if int8.is_there:
+        lowered = Tagger(tagger.model, tagger.indexer, precision="int8")
+        figures["int8 against fp32"] = alternate(
+            lambda: lowered.tag(texts), lambda: tagger.tag(texts), bar=0.0, rounds=rounds, warmup=1
+        )
+    return report("tagging", figures, arguments)
 
 
 def briefly_trained() -> Tagger:
@@ -87,8 +95,9 @@ def briefly_trained() -> Tagger:
 def test_texts(limit: int | None) -> list[str]:
     """The sentences of EWT test, or some from all over it."""
     spec, home = load_corpus_spec("ewt")
-    rows = load_corpus(spec, name="ewt", folder=home).splits["test"]
-    return [" ".join(row["tokens"]) for row in rows][:: 1 if limit is None else len(rows) // limit]
+    rows: Any = load_corpus(spec, name="ewt", folder=home).splits["test"]
+    texts = [" ".join(row["tokens"]) for row in rows]
+    return texts[:: 1 if limit is None else len(texts) // limit]
 
 
 def watched(tagger: Tagger, texts: Sequence[str]) -> tuple[list[Any], int]:
