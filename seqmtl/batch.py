@@ -141,6 +141,7 @@ class PieceStates:
         mask: True at real words, ``[B, T]``.
         pool: states of pieces ``[W, P, D]`` to states of words ``[B, T, D]``.
         calls: one for each block that the encoder leaves to the towers, lowest first.
+        layers: the embeddings and what each block makes of them, ``[W, P, D]`` each, for a scheme that mixes layers.
     """
 
     states: Tensor
@@ -148,6 +149,7 @@ class PieceStates:
     mask: Tensor
     pool: Callable[[Tensor], Tensor]
     calls: tuple[BlockCall, ...] = ()
+    layers: tuple[Tensor, ...] = ()
 
     def words(self) -> WordStates:
         """The pooled states."""

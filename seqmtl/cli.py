@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, inspect, prune, push."""
+"""The command line: train, evaluate, predict, demo, inspect, prune, push."""
 
 import json
 import os
@@ -152,6 +152,33 @@ def predict(
                 assert out is not None, "checked above"
                 _write(out / f"{number}.txt", document.text)
                 _write(out / f"{number}.ann", to_brat(document))
+
+
+@app.command()
+def demo(
+    run: Model,
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0: for everybody who can reach it.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0: any that is free.")] = 8000,
+    device: Device = "cpu",
+) -> None:
+    """Serve a web page on this machine: type a text, see every layer of it."""
+    from seqmtl.training.run import check_device
+
+    try:
+        from seqmtl.demo import serve_demo
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in ("starlette", "uvicorn"):
+            raise
+        raise ConfigError(f"seqmtl demo: {library} is not installed; pip install 'seqmtl[demo]'") from None
+
+    def announce(address: str) -> None:
+        Console().print(f"{run}: {address} (Ctrl-C ends it)", markup=False, highlight=False, soft_wrap=True)
+
+    check_device(device)
+    serve_demo(run, host=host, port=port, device=device, announce=announce)
 
 
 @app.command()

@@ -68,7 +68,7 @@ class SeqMTLConfig(PreTrainedConfig):
         self.sharing = dict(sharing or {"kind": "hard"})
         self.tasks = [dict(task) for task in tasks]
         self.sharing_tasks = None if sharing_tasks is None else list(sharing_tasks)
-        self.decoders = {task: dict(spec) for task, spec in (decoders or {}).items()}
+        self.decoders = _by_task(decoders or {}, key="decoders")
         self.n_words = n_words
         self.n_characters = n_characters
         self.format_version = format_version
@@ -223,6 +223,17 @@ def _parsed(part: type[Part], values: Mapping[str, Any], *, source: str = "confi
         return part.parse(values, source=source)
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
+
+
+def _by_task(values: Any, *, key: str) -> dict[str, dict[str, Any]]:
+    """A mapping of tasks to mappings.
+
+    Raises:
+        CheckpointError: when it is something else.
+    """
+    if not isinstance(values, Mapping) or not all(isinstance(value, Mapping) for value in values.values()):
+        raise CheckpointError(f"config.json: {key} is {values!r}; it must be a mapping of tasks to mappings")
+    return {task: dict(value) for task, value in values.items()}
 
 
 def _task(values: Mapping[str, Any], *, key: str) -> Task:

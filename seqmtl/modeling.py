@@ -554,10 +554,17 @@ def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task])
     """What a scheme is built on: the top blocks of the encoder are taken out of it when towers ask for them.
 
     Raises:
-        ConfigError: when the encoder has no such blocks, or towers ask for different numbers of them.
+        ConfigError: when the encoder has no such blocks or layers, or towers ask for different numbers of them.
     """
     asked = {f"sharing.{key}": tower.layers for key, tower in transformer_towers(sharing)}
     word_labels = {task.name: len(task.labels) for task in tasks if isinstance(task.kind, TokenKind)}
+    if isinstance(sharing, HardSharingSpec) and sharing.layer_attention:
+        key = "sharing.layer_attention"
+        if not isinstance(encoder, TransformerEncoder):
+            raise ConfigError(
+                f"{key}: mixes the layers of a transformer encoder, and this encoder is none; leave it out"
+            )
+        return Ground(encoder.out_features, layers=encoder.hand_out_layers(key=key), word_labels=word_labels)
     if not asked:
         return Ground(encoder.out_features, word_labels=word_labels)
     (first, layers), *others = asked.items()
@@ -572,4 +579,4 @@ def lay_ground(encoder: Encoder, sharing: SharingSpec, *, tasks: Iterable[Task])
                 f"{key}.layers: got {other}, but {first}.layers is {layers}, and all towers of transformer blocks "
                 "begin at one block of the encoder; give both the same"
             )
-    return Ground(encoder.out_features, encoder.cut(layers, key=first), word_labels)
+    return Ground(encoder.out_features, encoder.cut(layers, key=first), word_labels=word_labels)

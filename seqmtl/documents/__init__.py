@@ -83,7 +83,7 @@ from seqmtl.documents.document import (
     TypedSpan,
     build_document,
 )
-from seqmtl.documents.html import document_page, documents_page
+from seqmtl.documents.html import document_page, documents_page, form_page
 from seqmtl.documents.json_lines import from_json, from_json_line, to_json, to_json_line
 from seqmtl.documents.segment import segment
 from seqmtl.documents.spacy_doc import to_spacy
@@ -105,6 +105,7 @@ __all__ = [
     "document_page",
     "document_view",
     "documents_page",
+    "form_page",
     "from_columns",
     "from_json",
     "from_json_line",

@@ -4,11 +4,14 @@ Tags stand under the words, spans and the arguments of frames are coloured bars 
 words that have frames are buttons: a click, or an arrow key on one, shows what they take; without the script
 (``page.js``) all frames are shown. The colours are those of the terminal. Whatever the text and the labels hold, the
 page runs no script but its own: they are escaped, and its policy names what may run by its hash.
+
+``form_page`` is the same page under a field to type another text into, for a server (``seqmtl demo``) to answer.
 """
 
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 
 from seqmtl.documents.document import Document
@@ -26,13 +29,21 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <header>
 <h1 dir="auto">{title}</h1>
-{legend}<button type="button" id="all" aria-pressed="true" hidden>Show all frames</button>
+{form}{legend}<button type="button" id="all" aria-pressed="true" hidden>Show all frames</button>
 </header>
 <main lang="">
 {articles}</main>
 <script>{script}</script>
 </body>
 </html>
+"""
+
+_FORM = """<form method="post" action="/">
+<label for="text">Text</label>
+<textarea id="text" name="text" rows="4" maxlength="{longest}" dir="auto" lang="" required>
+{text}</textarea>
+<button type="submit">Tag</button>
+</form>
 """
 
 
@@ -51,11 +62,32 @@ def documents_page(
     documents: Sequence[Document], *, word_layers: Sequence[str] = (), title: str = "Annotated text"
 ) -> str:
     """Several documents, one below the other, on one page; see ``document_page``."""
+    return _page(documents, word_layers=word_layers, title=title)
+
+
+def form_page(
+    document: Document | None, *, word_layers: Sequence[str] = (), title: str = "Annotated text", longest: int
+) -> str:
+    """A field for a text of so many characters at the most, which is sent to ``/``, over the document that it became.
+
+    Args:
+        document: what to show, its text in the field; None: nothing yet.
+        word_layers: as in ``document_page``.
+        title: the heading.
+        longest: how many characters the field takes.
+    """
+    # The line's end before the text is no part of it: the first one in a field is dropped.
+    form = _FORM.format(text=escape("" if document is None else document.text), longest=longest)
+    return _page([] if document is None else [document], word_layers=word_layers, title=title, form=form)
+
+
+def _page(documents: Sequence[Document], *, word_layers: Sequence[str], title: str, form: str = "") -> str:
     style, script = _asset("page.css"), _asset("page.js")
     return _PAGE.format(
         policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
         title=text_html(title),
         style=style,
+        form=form,
         legend=_legend(documents),
         articles="".join(_article(document, word_layers) for document in documents),
         script=script,

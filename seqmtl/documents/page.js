@@ -69,3 +69,11 @@ for (const sentence of sentences) {
 all.addEventListener("click", () => showInAll(!isPressed(all)));
 all.hidden = !sentences.some((sentence) => predicatesOf(sentence).length > 0);
 showInAll(false);
+
+const form = document.querySelector("form"); // in a demo
+
+form?.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    form.requestSubmit();
+  }
+});

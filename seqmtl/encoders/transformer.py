@@ -3,6 +3,7 @@
 B sentences, T words, W windows, P pieces, D features, U distinct words, F character features.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -51,6 +52,7 @@ class TransformerEncoder(Encoder):
         self.spelling = None if characters is None else SpellingProjection(characters.out_features, width)
         self.case = CaseEmbedding(width) if case else None
         self.dropout = nn.Dropout(dropout)
+        self.hands_out_layers = False
 
     def forward(self, inputs: Inputs) -> PieceStates:
         """Encode a batch that has pieces, and characters and letter cases where the encoder reads them."""
@@ -61,8 +63,24 @@ class TransformerEncoder(Encoder):
         def to_words(states: Tensor) -> Tensor:
             return self.dropout(pool(states, pieces, mask, self.pooling))
 
-        states = self._piece_states(inputs, pieces)
-        return PieceStates(states, pieces, mask, to_words, calls=tuple(tap.take() for tap in taps(self.model)))
+        *below, states = self._run(inputs, pieces)
+        layers = (*below, states) if self.hands_out_layers else ()
+        mixed = states if self.scalar_mix is None else self.scalar_mix([*below, states])
+        calls = tuple(tap.take() for tap in taps(self.model))
+        return PieceStates(mixed, pieces, mask, to_words, calls=calls, layers=layers)
+
+    def hand_out_layers(self, *, key: str) -> int:
+        """Give the states of all layers from now on, for which ``key`` asks; return how many there are.
+
+        Raises:
+            ConfigError: when the encoder mixes them itself.
+        """
+        if self.scalar_mix is not None:
+            raise ConfigError(
+                f"{key}: each task mixes the layers for itself, and encoder.scalar_mix for all; leave out one"
+            )
+        self.hands_out_layers = True
+        return self.model.config.num_hidden_layers + 1
 
     def cut(self, layers: int, *, key: str = "sharing.tower") -> TopBlocks:
         """Leave the top ``layers`` blocks to towers, for which ``key`` asks: the states are then those below them.
@@ -77,18 +95,16 @@ class TransformerEncoder(Encoder):
             )
         return cut(self.model, layers=layers, key=key)
 
-    def _piece_states(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
-        """The states of all pieces, ``[W, P, D]``."""
+    def _run(self, inputs: Inputs, pieces: PieceInputs) -> Sequence[Tensor]:
+        """The states of all pieces, ``[W, P, D]``: of embeddings and all layers where they are wanted, or the last."""
         mask = pieces.mask.long()
-        mixed = self.scalar_mix is not None
+        several = self.scalar_mix is not None or self.hands_out_layers
         if self.characters is None and self.case is None:
-            output = self.model(input_ids=pieces.ids, attention_mask=mask, output_hidden_states=mixed)
+            output = self.model(input_ids=pieces.ids, attention_mask=mask, output_hidden_states=several)
         else:
             embedded = self._embed(inputs, pieces)
-            output = self.model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=mixed)
-        if self.scalar_mix is None:
-            return output.last_hidden_state
-        return self.scalar_mix(list(output.hidden_states))
+            output = self.model(inputs_embeds=embedded, attention_mask=mask, output_hidden_states=several)
+        return output.hidden_states if several else [output.last_hidden_state]
 
     def _embed(self, inputs: Inputs, pieces: PieceInputs) -> Tensor:
         """Piece embeddings with what the encoder is told of their words, ``[W, P, D_embedding]``."""

@@ -52,7 +52,8 @@ def _rest() -> None:
 @cache
 def _pause() -> Callable[[int], int] | None:
     """The OpenMP 5.0 function of the library that torch brings along; None: it is another OpenMP."""
-    bundled = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    torch_folder = Path(torch.__file__).parent  # wheels have their libraries in one of two places
+    bundled = sorted([*torch_folder.glob("lib/libgomp*.so*"), *torch_folder.parent.glob("torch.libs/libgomp*.so*")])
     return getattr(ctypes.CDLL(str(bundled[0])), "omp_pause_resource_all", None) if bundled else None
 
 

@@ -19,6 +19,10 @@ class ScalarMix(nn.Module):
         nn.init.zeros_(self.weights)
         nn.init.ones_(self.gamma)
 
+    def shares(self) -> Tensor:
+        """What each layer is multiplied by, gamma included."""
+        return self.gamma * self.weights.softmax(dim=0)
+
     def forward(self, layers: list[Tensor]) -> Tensor:
         """Tensors of one shape to one of that shape."""
         shares = self.weights.softmax(dim=0)

@@ -23,6 +23,7 @@ from seqmtl.sharing.hard import HardSharing
 from seqmtl.sharing.hierarchical import Hierarchical, check_depths
 from seqmtl.sharing.independent import Independent
 from seqmtl.sharing.jmt import JointManyTask, LabelEmbedding, stacked_sizes
+from seqmtl.sharing.layer_attention import LayerAttention
 from seqmtl.sharing.meta_lora import MetaLoRA
 from seqmtl.sharing.meta_lstm import MetaLayer, MetaLSTM
 from seqmtl.sharing.pruning import all_reads, kept_entries
@@ -60,6 +61,8 @@ def build_sharing(spec: SharingSpec, *, ground: Ground, tasks: Sequence[str]) ->
         ConfigError: when the scheme fits neither the tasks nor the encoder.
     """
     match spec:
+        case HardSharingSpec(layer_attention=True):
+            return LayerAttention(ground.in_features, tasks=tasks, layers=ground.layers)
         case HardSharingSpec():
             tower = None if spec.tower is None else ground.tower(spec.tower)
             return HardSharing(ground.in_features, tower=tower)

@@ -33,6 +33,16 @@ class HardSharingSpec(Spec):
 
     kind: Literal["hard"]
     tower: BiLSTMTowerSpec | None = None
+    layer_attention: bool = Field(
+        default=False,
+        description="each task mixes the layers of the encoder for itself (Kondratyuk and Straka 2019)",
+    )
+
+    @model_validator(mode="after")
+    def _a_tower_reads_one_mixture(self) -> "HardSharingSpec":
+        if self.layer_attention and self.tower is not None:
+            raise ValueError("a tower reads the same states for all tasks; leave out 'tower' or 'layer_attention'")
+        return self
 
 
 class IndependentSpec(Spec):

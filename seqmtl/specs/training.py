@@ -15,7 +15,9 @@ class LearningRates(Spec):
         default=2e-4, ge=0.0, description="the pretrained encoder, copies of its blocks too, or the BiLSTM"
     )
     sharing: float = Field(default=1e-3, ge=0.0, description="towers of BiLSTMs, and what else a scheme adds")
-    mixing: float = Field(default=1e-2, ge=0.0, description="alpha and beta of cross-stitch and sluice networks")
+    mixing: float = Field(
+        default=1e-2, ge=0.0, description="alpha and beta of cross-stitch and sluice networks; mixtures of layers"
+    )
     heads: float = Field(default=1e-3, ge=0.0)
 
 

@@ -57,7 +57,7 @@ def _rated(model: SeqMTLModel, spec: TrainingSpec) -> Iterator[tuple[str, float,
     for module in model.sharing.modules():
         if isinstance(module, TransformerTower):  # pretrained
             moved |= {id(p): "encoder" for p in module.parameters()}
-        elif isinstance(module, MIXING_MODULES):
+        elif isinstance(module, (*MIXING_MODULES, ScalarMix)):
             moved |= {id(p): "mixing" for p in module.parameters()}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -37,6 +37,8 @@ def train_recipe(
 ) -> dict[str, dict[str, TaskScore]]:
     """Train a recipe into the run folder ``out``.
 
+    From here on the process keeps the memory that it frees (``training.allocation``).
+
     Args:
         recipe: what to do; ``load_recipe`` reads one.
         out: run folder; afterwards it is the checkpoint. A former run in it is removed once nothing is wrong with this
@@ -125,6 +127,8 @@ def evaluate_checkpoint(
     console: Console | None = None,
 ) -> dict[str, Evaluation]:
     """Score a checkpoint on a split of its recipe's corpora.
+
+    From here on the process keeps the memory that it frees (``training.allocation``).
 
     Args:
         checkpoint: run folder, or the name of a model on the hub.

@@ -30,7 +30,7 @@ from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.pseudo_tasks import DecodersSpec
-from seqmtl.specs.sharing import SharingSpec, transformer_towers
+from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
 from seqmtl.specs.tasks import TaskSpec
 
 Rows = list[dict[str, Any]]
@@ -45,6 +45,7 @@ SPLIT = [["upos", "finder"], ["tested"]]
 
 SHARING: dict[str, Json] = {
     "hard": {"kind": "hard"},
+    "hard layer attention": {"kind": "hard", "layer_attention": True},
     "hard tower": {"kind": "hard", "tower": TOWER},
     "independent": {"kind": "independent", "tower": TOWER},
     "independent blocks": {"kind": "independent", "tower": BLOCKS},
@@ -163,7 +164,7 @@ def sharing(pair: tuple[str, str], head: Json) -> SharingSpec:
 @pytest.fixture(scope="module", params=ENCODERS)
 def encoder(request: pytest.FixtureRequest, bert: str, sharing: SharingSpec) -> EncoderSpec:
     if not goes_with(sharing, request.param):
-        pytest.skip("towers of blocks stand on a transformer")
+        pytest.skip("it takes the layers of a transformer")
     return encoder_for(sharing, request.param, bert=bert)
 
 
@@ -211,14 +212,19 @@ def build(
 
 def goes_with(sharing: SharingSpec, encoder: str) -> bool:
     """Whether a scheme can stand on an encoder of ``ENCODERS``."""
-    return encoder == "transformer" or not any(transformer_towers(sharing))
+    return encoder == "transformer" or not takes_layers(sharing)
+
+
+def takes_layers(sharing: SharingSpec) -> bool:
+    """Whether a scheme does with the layers of a transformer what it likes."""
+    return any(transformer_towers(sharing)) or (isinstance(sharing, HardSharingSpec) and sharing.layer_attention)
 
 
 def encoder_for(sharing: SharingSpec, name: str, *, bert: str) -> EncoderSpec:
     """An encoder of ``ENCODERS`` below a scheme."""
     spec = without_dropout(ENCODERS[name])
     if spec["kind"] == "transformer":
-        spec |= {"pretrained": bert, "scalar_mix": not any(transformer_towers(sharing))}
+        spec |= {"pretrained": bert, "scalar_mix": not takes_layers(sharing)}
     return TypeAdapter[EncoderSpec](EncoderSpec).validate_python(spec)
 
 

@@ -2,11 +2,12 @@
 
 import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 import torch
 import yaml
@@ -204,3 +205,13 @@ def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[
         return TinyModel(model.train(), indexer, batch, tiny_rows)
 
     return build
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
+    """A page of headless Chromium, where this machine has it."""
+    found = chromium.find()
+    if found is None:
+        pytest.skip("no Chromium on this machine: install the package chromium, or name one in CHROMIUM")
+    with chromium.browse(found, tmp_path_factory.mktemp("chromium")) as page:
+        yield page

@@ -141,6 +141,19 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "bad sharing": (lambda f: set_key(f, "sharing", {"kind": "telepathy"}), r"sharing\.kind: got 'telepathy'; allowed"),
     "a negative size": (lambda f: set_key(f, "n_characters", -3), "n_characters is -3"),
     "sharing leaves a task out": (lambda f: set_key(f, "sharing_tasks", ["upos"]), "sharing_tasks leaves out chunk"),
+    "decoders of no task": (
+        lambda f: set_key(f, "decoders", {"pos": {"count": 2}}),
+        r"decoders names pos, which is no task",
+    ),
+    "decoders in a list": (lambda f: set_key(f, "decoders", [2]), r"decoders is \[2\]; it must be a mapping"),
+    "a decoder that leads is none of them": (
+        lambda f: set_key(f, "decoders", {"upos": {"count": 2, "best": 2}}),
+        r"decoders\.upos: .*best is 2, but the 2 decoders",
+    ),
+    "a decoder more": (
+        lambda f: set_key(f, "decoders", {"upos": {"count": 2}}),
+        r"mismatched keys: heads\.upos\.",
+    ),
     "heads that do not divide": (
         lambda f: set_key(f, "backbone.num_attention_heads", 3),
         "config.json describes no model that can be built: .*hidden size",
@@ -246,6 +259,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no head": (lambda f: behead(f, "chunk"), "missing keys: heads.chunk.*there is no head of task 'chunk'"),
     "a billion words": (lambda f: set_key(f, "n_characters", 10**13), r"characters.* 10000000000000 x 8 by config"),
+    "a billion decoders": (
+        lambda f: set_key(f, "decoders", {"upos": {"count": 10**13}}),
+        r"heads\.upos.* 10000000000000 x",
+    ),
     "a number beyond all": (lambda f: set_key(f, "n_characters", 10**30), "config.json describes no model"),
     "a billion layers": (
         lambda f: set_key(f, "backbone.num_hidden_layers", 10**9),

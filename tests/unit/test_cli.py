@@ -79,6 +79,7 @@ OPTIONS = {
         "ensemble": ["--ensemble"],
         "device": ["--device"],
     },
+    "demo": {"run": [], "host": ["--host"], "port": ["--port"], "device": ["--device"]},
     "inspect": {"run": [], "folder": [], "plot": ["--plot"], "output": ["--json"], "text": ["--text"]},
     "prune": {
         "run": [],
@@ -175,7 +176,7 @@ def test_scores_that_cannot_be_written_are_refused_before_the_work(seqmtl, tmp_p
         assert "cannot be written" in message
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict"])
+@pytest.mark.parametrize("command", ["evaluate", "predict", "demo"])
 def test_a_device_that_is_not_there_is_refused(seqmtl, tiny_run, command):
     code, shown, message = seqmtl(command, tiny_run, "--device", "gpu")
     assert (code, shown) == (2, "")

@@ -10,6 +10,7 @@ from seqmtl import Tagger, merge_checkpoints
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
 from seqmtl.errors import ConfigError
 from seqmtl.merging import merge_models
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import SharingSpec
 
 TOWER = {"kind": "bilstm", "layers": 1, "width": 8}
@@ -45,6 +46,16 @@ def test_each_task_says_what_it_said(pair, scheme):
             assert torch.equal(features[task], values)
             ours, theirs = merged.heads[task].state_dict(), part.model.heads[task].state_dict()
             assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_a_task_keeps_its_decoders(tiny_model):
+    first = tiny_model("upos", decoders=DecodersSpec(count=3, best=2)).model.eval()
+    second = tiny_model("ner", seed=2, decoders=DecodersSpec(count=2, best=1)).model.eval()
+    second.encoder.load_state_dict(first.encoder.state_dict())
+    merged = merge_models(first, second)
+    assert merged.config.decoder_specs == first.config.decoder_specs | second.config.decoder_specs
+    assert (merged.best_decoder("upos"), merged.best_decoder("ner")) == (2, 1)
+    assert torch.equal(merged.head("ner").scorer.outer.weight, second.head("ner").scorer.outer.weight)
 
 
 def test_checkpoints_are_merged_saved_and_tag(pair, tmp_path):

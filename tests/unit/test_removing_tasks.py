@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 from seqmtl.data.tasks import build_task
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import SharingSpec
 from seqmtl.specs.tasks import TaskSpec
 
@@ -44,6 +45,19 @@ def test_a_tower_that_others_read_stays_until_it_is_out_of_reach(tiny_model):
     pruning = smaller.prune_sharing(0.5)
     assert pruning.layers == 2
     assert not names(smaller, "towers.chunk.")
+
+
+def test_the_decoders_of_the_others_stay_and_are_loaded_alone(tiny_model, tmp_path):
+    tiny = tiny_model("upos", "ner", decoders=DecodersSpec(count=3, best=2))
+    model = tiny.model.eval()
+    model.save_pretrained(tmp_path)
+    loaded = SeqMTLModel.from_pretrained(tmp_path, tasks=["ner"])
+    for smaller in (model.remove_task("upos"), loaded):
+        assert smaller.config.decoder_specs == {"ner": DecodersSpec(count=3, best=2)}
+        with torch.no_grad():
+            features = smaller.features(tiny.batch.inputs, ["ner"])["ner"]
+        words = tiny.batch.inputs.word_mask
+        assert torch.equal(smaller.decode_words("ner", features, words), model.decode_words("ner", features, words))
 
 
 def test_what_was_pruned_and_removed_comes_back_from_its_file(tiny_model, tmp_path):

@@ -19,7 +19,7 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.products import product
+from seqmtl.kernels.products import product, products
 
 
 class Weights(NamedTuple):
@@ -175,9 +175,9 @@ def weight_gradients(
         to_of_x,
         to_bias,
         to_right_of_x,
-        torch.stack([product(before[task].mT, flat[task]) for task in range(flat.size(0))]),
+        products(before.mT, flat),
         to_projection,
-        torch.stack([product(factors[gate].mT, gates[gate]) for gate in range(gates.size(0))]),
+        products(factors.mT, gates),
     )
 
 

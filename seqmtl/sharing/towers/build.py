@@ -18,11 +18,13 @@ class Ground:
     Attributes:
         in_features: D, size of the encoder's states.
         top: the blocks that the encoder leaves to the towers; None: it keeps them.
+        layers: how many layers of its own the encoder hands out, embeddings included; 0: none.
         word_labels: how many labels there are for a word, of each task whose head labels words.
     """
 
     in_features: int
     top: TopBlocks | None = None
+    layers: int = 0
     word_labels: Mapping[str, int] = field(default_factory=dict)
 
     def tower(self, spec: TowerSpec, *, in_features: int | None = None) -> Tower:

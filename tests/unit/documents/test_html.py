@@ -21,6 +21,7 @@ from seqmtl.documents import (
     build_document,
     document_page,
     documents_page,
+    form_page,
     segment,
 )
 from seqmtl.documents.brackets import colour, shown
@@ -218,6 +219,25 @@ def test_the_direction_follows_from_the_words_alone(document: Document):
         for cell in (cell for column in columns(words) for cell in column[1:]):
             assert all(child.tag == "bdi" for child in cell.children)
             assert not [part for part in cell.content if isinstance(part, str)]
+
+
+@pytest.mark.parametrize("text", ["\nAnna\n slept. ", "</textarea><script>alert(1)</script>&amp;", ""])
+def test_a_form_has_the_text_over_its_layers(text: str):
+    document = build_document(text, sentences=segment(text))
+    page = parsed(form_page(document, title="a model", longest=9))
+    field = next(page.find("textarea"))
+    assert field.text == f"\n{text}"  # a browser drops the first line's end
+    assert field.attributes["maxlength"] == "9"
+    alone = parsed(document_page(document, title="a model"))
+    assert [element.tag for element in page.find("form")] == ["form"]
+    for part in ("main", "style", "script", "h1"):
+        assert list(page.find(part)) == list(alone.find(part))
+
+
+def test_a_form_before_any_text():
+    page = parsed(form_page(None, longest=9))
+    assert next(page.find("textarea")).text.strip() == next(page.find("main")).text.strip() == ""
+    assert not list(page.find("article"))
 
 
 @pytest.mark.parametrize("text", ["", " \n"])

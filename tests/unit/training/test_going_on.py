@@ -23,6 +23,7 @@ from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import loop, record, states, train_recipe
 from seqmtl.training.history import History
 from seqmtl.training.loop import Run
+from seqmtl.training.pseudo_tasks import PseudoTasks
 from seqmtl.training.states import States
 
 pytestmark = pytest.mark.usefixtures("unplotted")
@@ -93,6 +94,33 @@ def test_a_run_that_is_ended_and_goes_on_is_the_same_under_every_scheme(under, s
     first, second = seeded.randint(1, steps // 2), seeded.randint(2, steps // 2)
     kill(Run, "learn", call=first, after=True, recipe=recipe)
     kill(Run, "learn", call=second, recipe=recipe, resume=True)
+    run, _ = fit(recipe, resume=True)
+    assert ending(run) == expected
+
+
+# Meta-iterations of three steps, states after every second one.
+PSEUDO_TASKS = {
+    "i": {},
+    "fp": {"init": ["freeze"], "update": ["perturb"]},
+    "gp": {"update": ["greedy", "perturb"]},
+    "hgd": {"init": ["dropout"], "update": ["greedy", "hyperperturb"]},
+    "hgd kept": {"init": ["dropout"], "update": ["greedy", "hyperperturb"], "keep_decoders": True},
+}
+
+
+@pytest.mark.parametrize("kind", PSEUDO_TASKS)
+def test_a_run_that_is_ended_within_a_meta_iteration_goes_on_as_if_it_had_not_been(
+    under, fit, kill, whole, ending, kind, tiny
+):
+    tasks = {name: {**task, "unseen_labels": "allow"} for name, task in tiny["tasks"].items()}
+    tasks["ner"]["head"] = {"kind": "crf"}
+    recipe = under("hard")
+    recipe["tasks"] = tasks  # with predicates and roles
+    recipe["pseudo_tasks"] = {"decoders": 3, "every": 3, "control": 0.2, **PSEUDO_TASKS[kind]}
+    expected = whole(recipe)
+    kill(Run, "learn", call=5, recipe=recipe)  # between two updates, behind a state
+    kill(PseudoTasks, "costs", call=1, after=True, recipe=recipe, resume=True)  # within an update
+    kill(PseudoTasks, "choose", call=1, recipe=recipe, resume=True)  # before a checkpoint
     run, _ = fit(recipe, resume=True)
     assert ending(run) == expected
 
