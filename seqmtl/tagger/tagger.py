@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from datasets import Dataset, Features
 
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
 from seqmtl.configuration import SeqMTLConfig
-from seqmtl.data.batching import POOL
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.kinds import Frames, PlainTags
 from seqmtl.data.rows import Row
@@ -27,8 +26,8 @@ from seqmtl.tagger.windows import Segmented, windows
 Precision = Literal["fp32", "bf16", "int8"]
 
 # What keeps a processor busy: on a CPU a batch should stay near its caches.
-_TOKENS_PER_BATCH = {"cpu": 1024}
-_TOKENS_PER_BATCH_ELSEWHERE = 16384
+_ON_CPU, _ELSEWHERE = 1024, 16384
+_LOOK_AHEAD = 2**16  # words, some 100 MB of documents
 
 
 class Tagger:
@@ -67,6 +66,8 @@ class Tagger:
             CheckpointError: when an srl task names no predicate task, so that it would give no frames.
             ConfigError: when the model has no such task, or no ensemble, or cannot be run in the way that is asked for.
         """
+        if precision not in get_args(Precision):
+            raise ConfigError(f"precision: got {precision!r}; allowed: {', '.join(get_args(Precision))}")
         if tokens_per_batch is not None and tokens_per_batch < 1:
             raise ConfigError(f"tokens_per_batch: got {tokens_per_batch}; allowed: 1 or more, None")
         self.model = model.eval()
@@ -91,9 +92,7 @@ class Tagger:
         for task in self._annotator.tasks:
             if isinstance(model.tasks[task].kind, Frames):
                 model.finder(task)
-        self.tokens_per_batch = tokens_per_batch or _TOKENS_PER_BATCH.get(
-            model.device.type, _TOKENS_PER_BATCH_ELSEWHERE
-        )
+        self.tokens_per_batch = tokens_per_batch or (_ON_CPU if model.device.type == "cpu" else _ELSEWHERE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes, and for hashes of ``datasets``: no hooks, and nothing that tagging has left behind."""
@@ -230,7 +229,7 @@ class Tagger:
         self, texts: Iterable[str], *, look_ahead: int | None = None
     ) -> Iterator[tuple[Segmented, list[Annotation]]]:
         """Each text with what is known of its sentences, from which a document can be built; see ``stream``."""
-        words = POOL * self.tokens_per_batch if look_ahead is None else look_ahead
+        words = max(_LOOK_AHEAD, 4 * self.tokens_per_batch) if look_ahead is None else look_ahead
         for window in windows(texts, words=words):
             rows: list[Row] = [{"tokens": tokens} for segmented in window for tokens in segmented.tokens()]
             annotations: list[Annotation] = [Annotation()] * len(rows)

@@ -115,8 +115,10 @@ def test_bfloat16_says_nearly_the_same(tiny_model, monkeypatch):
     assert same >= 0.8 * len(tags[0])
 
 
-def test_a_budget_of_nothing_is_refused(tiny_model):
+def test_what_cannot_be_is_refused(tiny_model):
     tiny = tiny_model("upos")
+    with pytest.raises(ConfigError, match=r"precision: got 'fp16'; allowed: fp32, bf16, int8"):
+        Tagger(tiny.model, tiny.indexer, precision="fp16")
     with pytest.raises(ConfigError, match=r"tokens_per_batch: got 0; allowed: 1 or more"):
         Tagger(tiny.model, tiny.indexer, tokens_per_batch=0)
 
