@@ -69,8 +69,8 @@ def main() -> int:
 
     theirs, setting = best_setting(pipelines(tagger), texts[:: max(1, len(texts) // 100)])
     print(f"the pipelines' best setting: {setting}")
+    per_layer = alternate(lambda: tagger.tag(texts), lambda: theirs(texts), bar=LAYERS_BAR, rounds=3, warmup=1)
     rounds = 3 if arguments.quick else 5
-    per_layer = alternate(lambda: tagger.tag(texts), lambda: theirs(texts), bar=LAYERS_BAR, rounds=rounds, warmup=1)
     use = machine_use(tagger, texts, flops=encoder_flops(tagger, sentences), rounds=rounds)
     ours, others = (1000 * words / ms for ms in (per_layer.ours_ms, per_layer.theirs_ms))
     print(f"words per second: ours {ours:.0f}, theirs {others:.0f}")
