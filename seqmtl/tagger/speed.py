@@ -14,7 +14,7 @@ def compile_transformer(model: SeqMTLModel) -> None:
     Raises:
         ConfigError: when the encoder is none.
     """
-    _transformer(model, option="compiled").model.compile(dynamic=True)
+    transformer_of(model, option="compiled").model.compile(dynamic=True)
 
 
 def lowered(model: SeqMTLModel) -> SeqMTLModel:
@@ -25,7 +25,7 @@ def lowered(model: SeqMTLModel) -> SeqMTLModel:
     Raises:
         ConfigError: when the encoder is no transformer, or the machine has no such products.
     """
-    _transformer(model, option="precision 'int8'")
+    transformer_of(model, option="precision 'int8'")
     if model.device.type != "cpu" or not int8.is_there:
         raise ConfigError(f"precision: 'int8' needs a CPU and torch with oneDNN, and the model is on {model.device}")
     copied = copy.copy(model)
@@ -33,7 +33,12 @@ def lowered(model: SeqMTLModel) -> SeqMTLModel:
     return copied
 
 
-def _transformer(model: SeqMTLModel, *, option: str) -> TransformerEncoder:
+def transformer_of(model: SeqMTLModel, *, option: str) -> TransformerEncoder:
+    """The encoder of a model, for an ``option`` that only transformers have.
+
+    Raises:
+        ConfigError: when it is another.
+    """
     if not isinstance(model.encoder, TransformerEncoder):
         raise ConfigError(f"{option}: is for encoders of kind 'transformer', and this model's is none; leave it out")
     return model.encoder
