@@ -8,7 +8,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from seqmtl.batch import Batch, FrameTargets
 from seqmtl.data.collation import Collator
-from seqmtl.data.mixture import BatchStream, Mixture
+from seqmtl.data.mixture import BatchStream, Mixture, Step
 from seqmtl.data.tasks import Task
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.weighting import joint_loss
@@ -80,15 +80,20 @@ def tagging(model: SeqMTLModel, names: Sequence[str]) -> Callable[[Lesson], None
     return tag
 
 
-def lessons(prepared: Prepared, tasks: Sequence[Task], *, count: int, device: str = "cpu") -> list[Lesson]:
-    """The first ``count`` batches of the recipe, with the targets of ``tasks``."""
+def steps_of(prepared: Prepared, *, count: int) -> list[Step]:
+    """The first ``count`` steps of the recipe on one process."""
     mixture = Mixture(prepared.train, prepared.recipe.mixture, seed=1, epochs=1)
     stream = BatchStream(mixture, length=prepared.indexer.length, rank=0, processes=1, accumulation=1)
+    return [step for step, _ in zip(stream, range(count), strict=False)]
+
+
+def lessons(prepared: Prepared, tasks: Sequence[Task], *, count: int, device: str = "cpu") -> list[Lesson]:
+    """The first ``count`` batches of the recipe, with the targets of ``tasks``."""
     collate = Collator(prepared.indexer, tasks)
     return [
         Lesson(
             collate(step.rows).to(device),
             {task.name: max(1, sum(task.weight_of(row, corpus=c) for c, row in step.rows)) for task in tasks},
         )
-        for step, _ in zip(stream, range(count), strict=False)
+        for step in steps_of(prepared, count=count)
     ]

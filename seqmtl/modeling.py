@@ -350,6 +350,10 @@ class SeqMTLModel(PreTrainedModel):
             if name in parameters:
                 parameters[name].requires_grad_(parameter.requires_grad)
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The table of vectors of pieces, or of a BiLSTM's words, as transformers calls it; who shards a model asks."""
+        return self.encoder.input_embeddings()
+
     def freeze_meta(self) -> None:
         """Keep the Meta-LSTM as it is in training.
 

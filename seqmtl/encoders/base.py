@@ -19,3 +19,7 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Inputs) -> States:
         """Encode every sentence of the batch."""
+
+    @abstractmethod
+    def input_embeddings(self) -> nn.Module:
+        """The table of vectors of pieces or words."""

@@ -47,3 +47,7 @@ class BiLSTMEncoder(Encoder):
             spelling = self.characters(inputs.characters)[inputs.characters.word]  # [B, T, D_char]
             states = torch.cat((states, spelling), dim=-1)  # [B, T, D]
         return WordStates(self.stack(states, inputs.word_mask), inputs.word_mask)
+
+    def input_embeddings(self) -> nn.Module:
+        """Those of words."""
+        return self.embedding

@@ -82,6 +82,10 @@ class TransformerEncoder(Encoder):
         self.hands_out_layers = True
         return self.model.config.num_hidden_layers + 1
 
+    def input_embeddings(self) -> nn.Module:
+        """Those of pieces."""
+        return self.model.get_input_embeddings()
+
     def cut(self, layers: int, *, key: str = "sharing.tower") -> TopBlocks:
         """Leave the top ``layers`` blocks to towers, for which ``key`` asks: the states are then those below them.
 

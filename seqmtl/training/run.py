@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint, load_recipe_of
@@ -69,6 +70,7 @@ def train_recipe(
         project_dir=str(out),
     )
     quiet = not accelerator.is_main_process
+    check_launch(accelerator.distributed_type)
     prepared = prepare(recipe, folder=folder or Path())
     if spec.trackers:
         accelerator.init_trackers(recipe.name)
@@ -87,6 +89,20 @@ def check_trackers(trackers: Sequence[str]) -> None:
     for tracker in trackers:
         if find_spec(tracker) is None:
             raise ConfigError(f"training.trackers: {tracker!r} is not installed; pip install {tracker}")
+
+
+def check_launch(kind: DistributedType) -> None:
+    """Make sure that each process is to hold the whole model, as evaluation and saved states take for granted.
+
+    Raises:
+        ConfigError: when it was launched otherwise.
+    """
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ConfigError(
+            f"launched with {kind.value}, which gives each process a part of the model, and a run needs all of it: for "
+            "its scores and its states; launch it with distributed_type MULTI_GPU, and with "
+            "encoder.gradient_checkpointing=true where memory is short"
+        )
 
 
 def _precision(asked: str) -> str:

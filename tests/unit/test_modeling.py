@@ -592,3 +592,9 @@ def test_a_model_that_was_loaded_can_be_saved_and_loaded_again(saved, tmp_path: 
     tiny, folder = saved
     SeqMTLModel.from_pretrained(folder).save_pretrained(tmp_path / "again")
     assert same_outputs(tiny.model, SeqMTLModel.from_pretrained(tmp_path / "again"), tiny)
+
+
+def test_input_embeddings_are_those_of_pieces(tiny_model: Build):
+    model = tiny_model().model
+    vectors = model.get_input_embeddings().weight
+    assert vectors is model.get_parameter("encoder.model.embeddings.word_embeddings.weight")

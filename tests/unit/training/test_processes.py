@@ -1,8 +1,9 @@
-"""Two processes: they stop, fail and go on together, and learn what one process learns."""
+"""Two processes, on one machine or two: they stop, fail and go on together, and learn what one process learns."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -25,11 +26,11 @@ PATIENCE = 240  # seconds for what takes a few
 def launch(write_recipe, tmp_path):
     """Start a recipe on two processes; ``sabotage`` is run in each before it trains."""
 
-    def start(recipe, out="run", *more, sabotage=""):
+    def start(recipe, out="run", *more, sabotage="", by=tuple(LAUNCH)):
         script = tmp_path / "sabotaged.py"
         run = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         script.write_text("import sys; sys.argv = sys.argv[1:]\n" + textwrap.dedent(sabotage) + "\n" + run)
-        command = [*LAUNCH, script, TRAIN, write_recipe(recipe), "--out", tmp_path / out, *more]
+        command = [*by, script, TRAIN, write_recipe(recipe), "--out", tmp_path / out, *more]
         return subprocess.Popen(
             list(map(str, command)), env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -209,3 +210,44 @@ def test_a_process_without_memory_ends_both(long, launch, tmp_path):
     assert code == 1
     assert "error: out of memory: mixture.tokens_per_batch is 150; lower it, and raise training.accumulation" in errors
     assert state_of(tmp_path / "run")[1] == 5
+
+
+ADDRESSES = ["127.0.0.1", "127.0.0.2"]  # two machines, as far as their launchers know
+
+
+@pytest.fixture
+def launch_on_two(launch):
+    """Start a recipe on two machines of one process each, with a launcher on each, as docs/training.md says."""
+
+    def start(recipe, out="run", *more):
+        with socket.socket() as free:
+            free.bind((ADDRESSES[0], 0))
+            endpoint = f"{ADDRESSES[0]}:{free.getsockname()[1]}"
+        meet = ["--rdzv_backend", "c10d", "--rdzv_endpoint", endpoint, "--rdzv_id", "run"]
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", *meet]
+        return [launch(recipe, out, *more, by=[*torchrun, "--local_addr", address]) for address in ADDRESSES]
+
+    return start
+
+
+def test_two_machines_learn_what_one_with_two_processes_does(long, launch_on_two, expected, ending, tmp_path):
+    for launcher in launch_on_two(long):
+        code, _, errors = ended(launcher)
+        assert code == 0, errors
+    assert ending(tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_machine_that_is_lost_ends_the_other_and_they_go_on(long, launch_on_two, expected, ending, tmp_path, lost):
+    launchers = launch_on_two(long)
+    wait_for_a_state(tmp_path / "run")
+    [worker] = workers_of(launchers[lost])
+    launchers[lost].kill()
+    os.kill(worker, signal.SIGKILL)
+    ended(launchers[lost])
+    code, _, _ = ended(launchers[1 - lost])
+    assert code != 0
+    for launcher in launch_on_two(long, "run", "--resume", "auto"):
+        code, _, errors = ended(launcher)
+        assert code == 0, errors
+    assert ending(tmp_path / "run") == expected

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 import yaml
+from accelerate.utils import DistributedType
 from rich.console import Console
 from transformers import AutoModel
 
@@ -16,7 +17,7 @@ from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.evaluation import scores_from_json
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import compare_evaluations, evaluate_checkpoint, train_recipe
-from seqmtl.training.run import check_trackers
+from seqmtl.training.run import check_launch, check_trackers
 
 FILES = {
     "config.json",
@@ -201,3 +202,11 @@ def test_tables_of_draws_dev_and_test_are_printed(tiny, tmp_path):
     train_recipe(RecipeSpec.parse(tiny, source="test"), tmp_path / "run", console=Console(width=100, file=shown))
     for part in ("epoch 1 drew", "toy dev, epoch 1", "toy test", "srl_f1_official"):
         assert part in shown.getvalue()
+
+
+def test_a_run_whose_processes_would_have_parts_of_the_model_is_refused():
+    for kind in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+        check_launch(kind)
+    for kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        with pytest.raises(ConfigError, match=f"launched with {kind.value}.*MULTI_GPU"):
+            check_launch(kind)
