@@ -65,6 +65,7 @@ class SeqMTLModel(PreTrainedModel):
         encoder: sentences to states.
         sharing: states to the features of each task.
         heads: features to labels, by task.
+        folder: of the checkpoint from which it was loaded, with what it reads with; None: it was not.
     """
 
     config_class = SeqMTLConfig
@@ -76,6 +77,7 @@ class SeqMTLModel(PreTrainedModel):
     _supports_flex_attn = True
 
     config: SeqMTLConfig
+    folder: Path | None = None
 
     def __init__(self, config: SeqMTLConfig) -> None:
         """Build the model that ``config`` describes, with random weights."""
@@ -218,6 +220,7 @@ class SeqMTLModel(PreTrainedModel):
             assert ignore_mismatched_sizes or not report["missing_keys"], report  # else check_fit has spoken
             settle(model)
         model.config.name_or_path = model.name_or_path = os.fspath(name)
+        model.folder = folder
         return (model, report) if reports else model
 
     def needed(self, tasks: Collection[str]) -> list[str]:
