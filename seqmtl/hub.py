@@ -120,7 +120,7 @@ def send(
     Args:
         files: a file or its content, by name.
         repo: NAME/MODEL, made if it is not there.
-        private: shown to nobody else, where it is made now; None: as is usual for NAME.
+        private: shown to nobody else, or not sent at all; None: as is usual for NAME.
         token: as in ``fetch``.
         revision: branch, made if it is not there; None: the main one.
         message: of the commit.
@@ -129,11 +129,17 @@ def send(
         Where the commit can be seen.
 
     Raises:
-        HubError: when the hub does not let this person write there, or does not take the files.
+        HubError: when the hub does not let this person write there, does not take the files, or shows to everybody
+            what is to be private.
     """
     api = HfApi(token=token)
     with _explained(repo, revision):
         repo = api.create_repo(repo, private=private, exist_ok=True).repo_id
+        if private and not api.model_info(repo).private:  # of a model that is there already, the wish is not heard
+            raise HubError(
+                f"{repo}: is there already, and everybody may see it, so nothing was sent; make it private on its page "
+                "on the hub, or give another name"
+            )
         if revision is not None:
             api.create_branch(repo, branch=revision, exist_ok=True)
         there = api.list_repo_files(repo, revision=revision)

@@ -257,6 +257,19 @@ def test_a_private_model_and_a_branch(hub, tiny_run):
     assert hub.files(NAME)["config.json"] == (tiny_run / "config.json").read_bytes()
 
 
+def test_what_is_to_be_private_is_not_sent_where_everybody_sees_it(hub, tiny_run):
+    files = {name: tiny_run / name for name in FILES}
+    hub.put(NAME, {"notes.md": b"public"})
+    hub.asked.clear()
+    with pytest.raises(HubError, match=r"me/tagger: is there already, and everybody may see it, so nothing was sent"):
+        send(files, NAME, private=True, revision="next", message="secret")
+    assert not [path for method, path in hub.asked if method in ("POST", "PUT") and not path.endswith("/create")]
+    assert hub.files(NAME) == {"notes.md": b"public"}
+    hub.repositories[NAME].private = True
+    send(files, NAME, private=True, message="secret")
+    assert set(hub.files(NAME)) == {*FILES, "notes.md"}
+
+
 def test_sending_what_is_there_makes_no_commit(hub, tiny_run):
     files = {name: tiny_run / name for name in FILES}
     first = send(files, NAME, message="first")
