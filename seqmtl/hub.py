@@ -96,6 +96,7 @@ def fetch(
                 local_files_only=local_files_only,
                 force_download=force_download,
                 allow_patterns=[str(PurePosixPath(escape(subfolder)) / pattern) for pattern in READ],
+                ignore_patterns=str(PurePosixPath(escape(subfolder)) / "*/*"),  # the client's * goes into folders
             )
         )
         if force_download or _files(cache, repo) != before:
@@ -143,12 +144,17 @@ def send(
         if revision is not None:
             api.create_branch(repo, branch=revision, exist_ok=True)
         there = api.list_repo_files(repo, revision=revision)
-        stale = [path for path in there if path not in files and any(fnmatch(path, p) for p in (*READ, *SHOWN))]
+        stale = [path for path in there if path not in files and _is_ours(path)]
         operations = [
             *(CommitOperationAdd(path, content) for path, content in files.items()),
             *(CommitOperationDelete(path) for path in stale),
         ]
         return api.create_commit(repo, operations, commit_message=message, revision=revision).commit_url
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file on the hub has the name of one of a checkpoint at the top; folders there are somebody else's."""
+    return "/" not in path and any(fnmatch(path, pattern) for pattern in (*READ, *SHOWN))
 
 
 def _files(cache: Path, repo: str) -> set[Path]:

@@ -85,6 +85,17 @@ def test_a_subfolder_of_a_model(online, tiny_run, expected):
         Tagger.from_pretrained("me/two")
 
 
+def test_of_the_folders_beside_a_checkpoint_nothing_comes(online, tiny_run, expected):
+    weights = (tiny_run / "model.safetensors").read_bytes()
+    online.put(NAME, {"model-small/model.safetensors": b"other", "tokenizer/old.json": b"{}"})
+    online.put("me/two", {f"second/{name}": (tiny_run / name).read_bytes() for name in FILES})
+    online.put("me/two", {"second/model-small/model.safetensors": b"other", "model.safetensors": weights})
+    assert {file.name for file in fetch(NAME).iterdir()} == set(FILES)
+    assert {file.name for file in fetch("me/two", subfolder="second").iterdir()} == set(FILES)
+    assert not [path for path in downloads(online) if "small" in path or "old" in path]
+    assert Tagger.from_pretrained("me/two", subfolder="second", local_files_only=True)(TEXT) == expected
+
+
 def test_auto_classes_know_a_model_by_its_name(online, tiny_run):
     ours, _ = load_checkpoint(tiny_run)
     assert type(AutoConfig.from_pretrained(NAME)) is SeqMTLConfig
@@ -242,9 +253,10 @@ def test_what_is_sent_is_what_comes(hub, tiny_run, expected):
 
 def test_what_a_former_checkpoint_left_is_removed_and_nothing_else(hub, tiny_run):
     old = ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "coupling-alpha.png", "tokenizer.json")
-    hub.put(NAME, dict.fromkeys((*old, "notes.md", "best/model.safetensors"), b"old"))
+    others = ("notes.md", "best/model.safetensors", "model-small/model.safetensors", "coupling-old/alpha.png")
+    hub.put(NAME, dict.fromkeys((*old, *others), b"old"))
     send({name: tiny_run / name for name in FILES}, NAME, message="new")
-    assert set(hub.files(NAME)) == {*FILES, "notes.md", "best/model.safetensors"}
+    assert set(hub.files(NAME)) == {*FILES, *others}
     assert hub.repositories[NAME].messages == ["put", "new"]  # in one commit
 
 
