@@ -14,7 +14,7 @@ from seqmtl import Tagger
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.errors import CheckpointError, HubError
-from seqmtl.hub import fetch, send
+from seqmtl.hub import VERIFIED, fetch, send
 from seqmtl.modeling import SeqMTLModel
 
 TEXT = "Anna gave Bob the book. She slept in Paris."
@@ -236,6 +236,88 @@ def test_a_forced_download_is_verified_too(online):
     online.faults["model.safetensors"] = "altered"
     with pytest.raises(HubError, match="another content"):
         fetch(NAME, force_download=True)
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Let the first comparison of hashes be interrupted; what is called is counted."""
+    calls, real = [], huggingface_hub.HfApi.verify_repo_checksums
+
+    def verify(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "verify_repo_checksums", verify)
+    return calls
+
+
+def test_what_was_not_verified_is_verified_by_the_next_call(online, interrupt, expected):
+    with pytest.raises(KeyboardInterrupt):
+        fetch(NAME)
+    assert cached()
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+    assert len(interrupt) == 2
+    fetch(NAME)
+    assert len(interrupt) == 2
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_what_came_altered_and_was_not_verified_is_thrown_away_by_the_next_call(online, interrupt, expected, file):
+    online.faults[file] = "altered"
+    with pytest.raises(KeyboardInterrupt):
+        fetch(NAME)
+    online.faults.clear()
+    with pytest.raises(HubError, match=f"{file} came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+    assert len(interrupt) == 3
+
+
+def test_what_the_client_alone_downloaded_is_verified_too(online, expected):
+    online.faults["model.safetensors"] = "altered"
+    huggingface_hub.snapshot_download(NAME)
+    online.faults.clear()
+    with pytest.raises(HubError, match=r"model\.safetensors came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+
+
+@pytest.mark.parametrize("how", ["local_files_only", "offline", "gone"])
+def test_without_the_hub_nothing_is_verified(online, monkeypatch, how):
+    huggingface_hub.snapshot_download(NAME)
+    with monkeypatch.context() as patched:
+        if how == "offline":
+            patched.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        if how == "gone":
+            patched.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+        folder = fetch(NAME, local_files_only=how == "local_files_only")
+    assert not (folder.parent.parent / VERIFIED).exists()
+    fetch(NAME)
+    assert (folder.parent.parent / VERIFIED / f"{folder.name}.json").exists()
+
+
+def test_a_file_that_changed_in_the_cache_is_verified_anew(online, expected):
+    folder = fetch(NAME)
+    weights = (folder / "model.safetensors").resolve()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(HubError, match=r"model\.safetensors came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+
+
+def test_what_is_written_down_lies_beside_what_loads_and_the_client_does_not_mind(online):
+    folder = fetch(NAME)
+    assert {file.name for file in folder.iterdir()} == set(FILES)
+    assert {file.name for file in folder.parent.iterdir()} == {folder.name}
+    scanned = huggingface_hub.scan_cache_dir()
+    assert scanned.warnings == []
+    (model,) = scanned.repos
+    assert [revision.commit_hash for revision in model.revisions] == [folder.name]
+    assert Path(huggingface_hub.snapshot_download(NAME, local_files_only=True, allow_patterns="*.json")) == folder
+    scanned.delete_revisions(folder.name).execute()
+    assert not folder.parent.parent.exists()
 
 
 # --- sending
