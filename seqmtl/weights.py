@@ -176,7 +176,7 @@ def _layer_counts(values: Any, path: str, *, counted: bool = False) -> Iterator[
     if isinstance(values, list):
         named = [(str(place), value, counted) for place, value in enumerate(values)]
     elif isinstance(values, Mapping):
-        named = [(str(key), value, _is_count(str(key))) for key, value in values.items()]
+        named = [(str(key), value, _is_count(str(key))) for key, value in values.items() if key != "label2id"]
     else:
         return
     for key, value, counts in named:

@@ -80,6 +80,10 @@ def test_sizes_are_no_numbers_of_layers(key):
     check_layers(SeqMTLConfig(backbone={key: 4096, "use_layer_bias": True, "layer_norm_eps": 1e-5}), {"t": (1,)})
 
 
+def test_labels_of_a_classifier_that_the_backbone_was_are_no_layers():
+    check_layers(SeqMTLConfig(backbone={"label2id": {"expert": 819}, "id2label": {819: "expert"}}), {"t": (1,)})
+
+
 def test_alpha_is_not_made_when_the_weights_have_no_room_for_it():
     tower = {"kind": "bilstm", "width": 8}
     task = {"spec": {"layer": "upos", "head": {"kind": "softmax"}}, "labels": ["X"]}
