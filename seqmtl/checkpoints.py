@@ -115,10 +115,10 @@ def merge_checkpoints(first: str | Path, second: str | Path) -> tuple[SeqMTLMode
 
 
 def load_config(folder: Path) -> SeqMTLConfig:
-    """Read the configuration of a checkpoint.
+    """Read the configuration of a checkpoint; what it says is for ``SeqMTLModel`` to check, against the weights.
 
     Raises:
-        CheckpointError: when there is none, or it is of another kind or a newer format, or a key of it is wrong.
+        CheckpointError: when there is none, or it is of another kind or a newer format.
     """
     path = folder / "config.json"
     content = _read_json(path)
@@ -128,11 +128,9 @@ def load_config(folder: Path) -> SeqMTLConfig:
     if kind != SeqMTLConfig.model_type:
         raise CheckpointError(f"{path}: model_type is {kind!r}, not 'seqmtl'; a plain encoder is named in a recipe")
     try:
-        config = SeqMTLConfig.from_dict(content)
-        config.check()
+        return SeqMTLConfig.from_dict(content)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from None
-    return config
 
 
 def check_tokenizer_files(folder: Path) -> None:

@@ -40,7 +40,9 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
             f"config.json: format {version} is newer than {FORMAT_VERSION}, the last that this release reads; "
             "upgrade seqmtl"
         )
-    return dict(content) if version == FORMAT_VERSION else _from_1(content)
+    # transformers would list so many labels; ours are those of the tasks
+    ours = {key: value for key, value in content.items() if key != "num_labels"}
+    return ours if version == FORMAT_VERSION else _from_1(ours)
 
 
 def refuse_code(content: Mapping[str, Any], *, where: str = "config.json") -> None:

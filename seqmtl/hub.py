@@ -1,12 +1,13 @@
 """Checkpoints on the hub: from it into the cache, and from a folder to it."""
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from glob import escape
 from pathlib import Path, PurePosixPath
 
-from httpx2 import HTTPError
+from httpx2 import ConnectError, HTTPError, TimeoutException
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
@@ -21,6 +22,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -28,6 +30,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id
 
 from seqmtl.errors import CheckpointError, HubError
+from seqmtl.files import write_text
 from seqmtl.weights import INDEX, without_weights
 
 WEIGHTS = ("model*.safetensors", INDEX)
@@ -42,6 +45,7 @@ READ = (  # by whoever loads a checkpoint
     "tokenizer*.json",
     "vocabulary.json",
 )
+VERIFIED = "seqmtl_verified"  # folder beside the snapshots of a model
 SHOWN = ("README.md", "coupling-*.png", "training.png")  # on the hub's page of a model
 
 
@@ -96,10 +100,15 @@ def fetch(
                 local_files_only=local_files_only,
                 force_download=force_download,
                 allow_patterns=[str(PurePosixPath(escape(subfolder)) / pattern) for pattern in READ],
+                ignore_patterns=str(PurePosixPath(escape(subfolder)) / "*/*"),  # the client's * goes into folders
             )
         )
-        if force_download or _files(cache, repo) != before:
-            _verify(repo, snapshot, cache=cache, token=token)
+        if not local_files_only and not _is_verified(snapshot):
+            try:
+                _verify(repo, snapshot, cache=cache, token=token)
+            except (ConnectError, TimeoutException, OfflineModeIsEnabled):  # the next call tries again
+                if force_download or _files(cache, repo) != before:
+                    raise
     folder = snapshot / inside
     if not any(file for pattern in WEIGHTS for file in folder.glob(pattern)):
         raise CheckpointError(f"{repo}: {without_weights(_listed(repo, snapshot, cache))}")
@@ -120,7 +129,7 @@ def send(
     Args:
         files: a file or its content, by name.
         repo: NAME/MODEL, made if it is not there.
-        private: shown to nobody else, where it is made now; None: as is usual for NAME.
+        private: shown to nobody else, or not sent at all; None: as is usual for NAME.
         token: as in ``fetch``.
         revision: branch, made if it is not there; None: the main one.
         message: of the commit.
@@ -129,20 +138,31 @@ def send(
         Where the commit can be seen.
 
     Raises:
-        HubError: when the hub does not let this person write there, or does not take the files.
+        HubError: when the hub does not let this person write there, does not take the files, or shows to everybody
+            what is to be private.
     """
     api = HfApi(token=token)
     with _explained(repo, revision):
         repo = api.create_repo(repo, private=private, exist_ok=True).repo_id
+        if private and not api.model_info(repo).private:  # of a model that is there already, the wish is not heard
+            raise HubError(
+                f"{repo}: is there already, and everybody may see it, so nothing was sent; make it private on its page "
+                "on the hub, or give another name"
+            )
         if revision is not None:
             api.create_branch(repo, branch=revision, exist_ok=True)
         there = api.list_repo_files(repo, revision=revision)
-        stale = [path for path in there if path not in files and any(fnmatch(path, p) for p in (*READ, *SHOWN))]
+        stale = [path for path in there if path not in files and _is_ours(path)]
         operations = [
             *(CommitOperationAdd(path, content) for path, content in files.items()),
             *(CommitOperationDelete(path) for path in stale),
         ]
         return api.create_commit(repo, operations, commit_message=message, revision=revision).commit_url
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file on the hub has the name of one of a checkpoint at the top; folders there are somebody else's."""
+    return "/" not in path and any(fnmatch(path, pattern) for pattern in (*READ, *SHOWN))
 
 
 def _files(cache: Path, repo: str) -> set[Path]:
@@ -166,6 +186,29 @@ def _verify(repo: str, snapshot: Path, *, cache: Path, token: str | bool | None)
             f"{repo}: {', '.join(wrong)} came with another content than the hub announced (its hash differs) and was "
             "thrown away; try again, or another network"
         )
+    marker = _marker(snapshot)
+    with suppress(OSError):  # a cache that is not ours to write is verified each time
+        marker.parent.mkdir(exist_ok=True)
+        write_text(marker, _stamps(snapshot))
+
+
+def _is_verified(snapshot: Path) -> bool:
+    """Whether the files of a snapshot are those that were compared with the hub's hashes."""
+    try:
+        return _marker(snapshot).read_text(encoding="utf-8") == _stamps(snapshot)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _marker(snapshot: Path) -> Path:
+    """Where it is written down which files of a snapshot were verified; the hub's client leaves such folders alone."""
+    return snapshot.parent.parent / VERIFIED / f"{snapshot.name}.json"
+
+
+def _stamps(snapshot: Path) -> str:
+    """Size and time of every file of a snapshot, by which one that came later, or again, is known."""
+    found = {path.relative_to(snapshot).as_posix(): path.stat() for path in snapshot.rglob("*") if path.is_file()}
+    return json.dumps({name: [stat.st_size, stat.st_mtime_ns] for name, stat in sorted(found.items())}, indent=1)
 
 
 def _listed(repo: str, snapshot: Path, cache: Path) -> list[str]:

@@ -39,7 +39,7 @@ from seqmtl.sharing.towers.transformer import TransformerTower
 from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
-from seqmtl.weights import read_shapes
+from seqmtl.weights import check_layers, read_shapes
 
 ONE = DecodersSpec(count=1)
 
@@ -208,8 +208,10 @@ class SeqMTLModel(PreTrainedModel):
             if not isinstance(config, PreTrainedConfig):
                 config = SeqMTLConfig.from_pretrained(config or folder)
             assert isinstance(config, SeqMTLConfig), f"{type(config).__name__} is the configuration of another model"
-            config.check()
             shapes = read_shapes(folder)
+            if not ignore_mismatched_sizes:
+                check_layers(config, shapes)
+            config.check()
             if not ignore_mismatched_sizes:
                 check_fit(shapes, config, build=cls)
             if tasks is not None:

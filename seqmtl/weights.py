@@ -1,6 +1,7 @@
 """What the weight files of a checkpoint hold, by their headers: nothing is allocated before it is known to fit."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
@@ -13,12 +14,15 @@ from torch import Tensor
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.errors import CheckpointError
 from seqmtl.specs.sharing import CrossStitchSpec, SluiceSpec
+from seqmtl.specs.tasks import CRFHeadSpec
 
 Shape = tuple[int, ...]
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".ckpt", ".h5", ".msgpack", ".pkl", ".pickle", ".pt", ".pth")  # and what else is no safetensors
 ADAPTER = "adapter_config.json"
+# What a family of encoders calls the number of its parts, and what it calls a size, which costs no time.
+_COUNTS, _SIZES = re.compile("layer|block|depth|stage|expert|group|num_labels"), re.compile("(_size|_dim|_capacity)$")
 SHOWN = 5  # names in a message
 
 
@@ -42,10 +46,10 @@ def read_shapes(folder: Path) -> dict[str, Shape]:
     return {name: found[file][name] for name, file in shards.items()}
 
 
-def check_counts(config: SeqMTLConfig, shapes: Mapping[str, Shape]) -> None:
-    """Make sure that ``config`` asks for no more parts than the weights can fill, before any of them is built.
+def check_layers(config: SeqMTLConfig, shapes: Mapping[str, Shape]) -> None:
+    """Make sure that ``config`` asks for no more layers than the weights can fill.
 
-    What is built is built without memory, but for alpha, and costs time for each part.
+    It is asked before anything else is made of its JSON: some families of encoders list their layers when they read it.
 
     Raises:
         CheckpointError: naming the key that asks for too much.
@@ -56,10 +60,27 @@ def check_counts(config: SeqMTLConfig, shapes: Mapping[str, Shape]) -> None:
             raise CheckpointError(
                 f"config.json: {key} is {count:,}, but the weights are {len(shapes):,} tensors in all"
             )
+
+
+def check_counts(config: SeqMTLConfig, shapes: Mapping[str, Shape]) -> None:
+    """Make sure that ``config`` asks for no more tasks, labels and alphas than the weights can fill.
+
+    What is built is built without memory, but for alpha and the transitions of a CRF, and costs time for each part.
+
+    Raises:
+        CheckpointError: naming the key that asks for too much.
+    """
     tasks = config.sharing_task_names
     if len(tasks) > len(shapes):
         raise CheckpointError(f"config.json: {len(tasks):,} tasks, but the weights are {len(shapes):,} tensors in all")
     spec, numbers = config.sharing_spec, sum(map(prod, shapes.values()))
+    for number, task in enumerate(config.task_list):
+        least = len(task.labels) ** (2 if isinstance(task.spec.head, CRFHeadSpec) else 1)  # transitions, or weights
+        if least > numbers:
+            raise CheckpointError(
+                f"config.json: tasks.{number}.labels are {len(task.labels):,}, but the weights are {numbers:,} numbers "
+                "in all"
+            )
     subspaces = spec.subspaces if isinstance(spec, SluiceSpec) else 1
     if isinstance(spec, CrossStitchSpec | SluiceSpec) and (len(tasks) * subspaces) ** 2 > numbers:
         raise CheckpointError(
@@ -144,14 +165,29 @@ def _read_index(folder: Path) -> dict[str, str]:
     return shards
 
 
-def _layer_counts(values: Any, path: str) -> Iterator[tuple[str, int]]:
-    """The numbers of layers in a JSON value, whatever a family of encoders calls them, with their keys."""
-    pairs = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else ()
-    for key, value in pairs:
-        if type(value) is int and "layer" in str(key):
+def _layer_counts(values: Any, path: str, *, counted: bool = False) -> Iterator[tuple[str, int]]:
+    """The numbers of layers in a JSON value, whatever a family of encoders calls them, with their keys.
+
+    Args:
+        values: a mapping, a list or something else.
+        path: of ``values``, as it stands before a key.
+        counted: whether ``values`` is a list of such numbers, if it is one.
+    """
+    if isinstance(values, list):
+        named = [(str(place), value, counted) for place, value in enumerate(values)]
+    elif isinstance(values, Mapping):
+        named = [(str(key), value, _is_count(str(key))) for key, value in values.items() if key != "label2id"]
+    else:
+        return
+    for key, value, counts in named:
+        if counts and type(value) is int:
             yield f"{path}{key}", value
         else:
-            yield from _layer_counts(value, f"{path}{key}.")
+            yield from _layer_counts(value, f"{path}{key}.", counted=counts)
+
+
+def _is_count(key: str) -> bool:
+    return bool(_COUNTS.search(key)) and not _SIZES.search(key)
 
 
 def _some(names: list[str]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqmtl.batch import PAD, UNKNOWN, CharacterInputs, Inputs, LetterCase, PieceInputs
 from seqmtl.data.alignment import Window, windows
 from seqmtl.data.letter_case import letter_case
-from seqmtl.data.pieces import REMEMBERED, PieceTokenizer
+from seqmtl.data.pieces import LONGEST, REMEMBERED, PieceTokenizer
 from seqmtl.data.vocabulary import Vocabulary, save_vocabularies
 
 Sentences = Sequence[Sequence[str]]
@@ -51,9 +51,11 @@ class CharacterIndexer:
                 shown = word[:head] + word[len(word) - (self.max_length - head) :]
             else:
                 shown = word
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            ids = self._known[word] = [self.vocabulary.id(character) for character in shown] or [UNKNOWN]
+            ids = [self.vocabulary.id(character) for character in shown] or [UNKNOWN]
+            if len(word) <= LONGEST:
+                if len(self._known) >= REMEMBERED:
+                    self._known.clear()
+                self._known[word] = ids
         return ids
 
 

@@ -9,10 +9,11 @@ from seqmtl.errors import EncoderError
 from seqmtl.specs.packages import cannot_load, locate
 
 REMEMBERED = 2**17  # words, some 30 MB: more than most corpora have, and a bound for texts without end
+LONGEST = 100  # characters of a word that is remembered: longer ones seldom come again
 
 
 class PieceTokenizer:
-    """A fast ``transformers`` tokenizer, asked word by word and remembered.
+    """A fast ``transformers`` tokenizer, asked word by word; what it said of words of usual length is remembered.
 
     A word is tokenised as if it stood alone after a space, which is what ``is_split_into_words=True`` does; so a word
     has the same pieces everywhere, and a corpus costs one look-up per word. Byte-level tokenizers that do not put that
@@ -40,13 +41,19 @@ class PieceTokenizer:
         if new and len(self._known) + len(new) > REMEMBERED:
             self._known.clear()
             new = list(dict.fromkeys(words))
-        if new:
-            texts = [self._lead + _well_formed(word) for word in new]
-            # Not verbose: it would warn of words longer than the encoder's limit, which are cut here.
-            encoded: Any = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-            for word, ids in zip(new, encoded["input_ids"], strict=True):
-                self._known[word] = tuple(ids[: self.capacity]) or (self.unknown_id,)
-        return [self._known[word] for word in words]
+        found = self._tokenised(new) if new else {}
+        self._known |= {word: ids for word, ids in found.items() if len(word) <= LONGEST}
+        return [self._known.get(word) or found[word] for word in words]
+
+    def _tokenised(self, words: list[str]) -> dict[str, tuple[int, ...]]:
+        """The piece ids of each word, asked of the tokenizer."""
+        texts = [self._lead + _well_formed(word) for word in words]
+        # Not verbose: it would warn of words longer than the encoder's limit, which are cut here.
+        encoded: Any = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
+        return {
+            word: tuple(ids[: self.capacity]) or (self.unknown_id,)
+            for word, ids in zip(words, encoded["input_ids"], strict=True)
+        }
 
 
 def load_tokenizer(pretrained: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -50,10 +50,28 @@ class Columns:
         if taken:
             raise ConfigError(f"the dataset has a column {taken[0]!r} already; rename it (`rename_column`)")
 
-    def __call__(self, batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[Any]]]:
-        """The columns of a batch of rows."""
+    def __call__(
+        self, batch: Mapping[str, Sequence[str]], rows: Sequence[int] | None = None
+    ) -> dict[str, list[list[Any]]]:
+        """The columns of a batch of rows.
+
+        Args:
+            batch: the columns that there are.
+            rows: the number of each row in its dataset (``with_indices``), for messages; None: unknown.
+
+        Raises:
+            ConfigError: when a row has no text.
+        """
+        texts = batch[self.column]
+        for place, text in enumerate(texts):
+            if not isinstance(text, str):
+                row = f"row {rows[place]}" if rows else f"row {place} of a batch"
+                raise ConfigError(
+                    f"column: {self.column!r} has {text!r} in {row}, where a text is expected; leave such rows out "
+                    "(`filter`), or write '' there"
+                )
         columns: dict[str, list[list[Any]]] = {name: [] for name in self.features}
-        for segmented, annotations in self.tagger.annotated(batch[self.column]):
+        for segmented, annotations in self.tagger.annotated(texts):
             columns[TOKENS].append(list(segmented.tokens()))
             columns[STARTS].append([[start for start, _ in sentence] for sentence in segmented.sentences])
             columns[ENDS].append([[end for _, end in sentence] for sentence in segmented.sentences])

@@ -199,19 +199,30 @@ class Tagger:
         return self.tag([text])[0]
 
     def tag(self, texts: Iterable[str]) -> list[Document]:
-        """Tag many texts at once, which is faster than one by one."""
+        """Tag many texts at once, which is faster than one by one.
+
+        Raises:
+            ConfigError: when it is one text.
+        """
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str], *, look_ahead: int | None = None) -> Iterator[Document]:
         """Tag any number of texts, as they are asked for, in order and in the same memory however many there are.
 
         Args:
-            texts: asked for when a document is.
+            texts: asked for when a document is; when asking fails, the documents of those before come first.
             look_ahead: so many words are read before the first document comes; more of them pad less, one of them tags
                 text by text. None: some batches.
+
+        Raises:
+            ConfigError: when it is one text, of which every letter would be tagged.
         """
-        for segmented, annotations in self.annotated(texts, look_ahead=look_ahead):
-            yield build_document(segmented.text, sentences=segmented.sentences, annotations=annotations)
+        if isinstance(texts, str):
+            raise ConfigError("texts: got one text, where many are expected; `tagger(text)` tags one")
+        return (
+            build_document(segmented.text, sentences=segmented.sentences, annotations=annotations)
+            for segmented, annotations in self.annotated(texts, look_ahead=look_ahead)
+        )
 
     def tag_dataset(self, dataset: Dataset, *, column: str = "text") -> Dataset:
         """Add a column for each layer to a dataset of texts; see ``Columns``.
@@ -219,11 +230,12 @@ class Tagger:
         ``dataset.map(Columns(tagger, "text"), batched=True, ...)`` does so with what else ``map`` can be told.
 
         Raises:
-            ConfigError: when there is no such column, or one that would be added is there already.
+            ConfigError: when there is no such column, one that would be added is there already, or a row has no text.
         """
         columns = Columns(self, column)
         columns.check(dataset.column_names)
-        return dataset.map(columns, batched=True, features=Features({**dataset.features, **columns.features}))
+        features = Features({**dataset.features, **columns.features})
+        return dataset.map(columns, batched=True, with_indices=True, features=features)
 
     def annotated(
         self, texts: Iterable[str], *, look_ahead: int | None = None

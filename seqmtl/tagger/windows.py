@@ -24,15 +24,24 @@ class Segmented:
 
 
 def windows(texts: Iterable[str], *, words: int) -> Iterator[list[Segmented]]:
-    """Group texts, in order, until a group has ``words`` words; no text is asked for before its group is."""
+    """Group texts, in order, until a group has ``words`` words; no text is asked for before its group is.
+
+    A text without words counts as one, so that blank ones do not grow a group without end. When ``texts`` fails, the
+    group comes with what was read of it, and the error after it.
+    """
     window: list[Segmented] = []
     found = 0
-    for text in texts:
-        segmented = Segmented(text, segment(text))
-        window.append(segmented)
-        found += segmented.words
-        if found >= words:
+    try:
+        for text in texts:
+            segmented = Segmented(text, segment(text))
+            window.append(segmented)
+            found += max(segmented.words, 1)
+            if found >= words:
+                yield window
+                window, found = [], 0
+    except Exception:
+        if window:
             yield window
-            window, found = [], 0
+        raise
     if window:
         yield window

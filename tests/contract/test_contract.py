@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, pipeline
 
 from seqmtl.batch import Batch
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
@@ -21,6 +21,7 @@ from seqmtl.data.collation import Collator
 from seqmtl.data.indexers import new_indexer
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.tasks import build_task
+from seqmtl.documents import to_json
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.errors import ConfigError
 from seqmtl.evaluation.predictions import Annotator
@@ -32,6 +33,7 @@ from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.pseudo_tasks import DecodersSpec
 from seqmtl.specs.sharing import HardSharingSpec, SharingSpec, transformer_towers
 from seqmtl.specs.tasks import TaskSpec
+from seqmtl.tagger import Tagger
 
 Rows = list[dict[str, Any]]
 Json = dict[str, Any]
@@ -388,6 +390,17 @@ def test_a_task_alone_gives_the_same_bits_from_its_own_weights(whole: Case, tmp_
         serving = [*model.encoder.parameters(), *model.sharing.serving(needed)]
         wanted = {id(p) for p in (*serving, *(p for name in needed for p in model.heads[name].parameters()))}
         assert [n for n, _ in part.named_parameters()] == [n for n, p in model.named_parameters() if id(p) in wanted]
+
+
+@torch.no_grad()
+def test_a_pipeline_from_a_saved_folder_says_what_the_model_says(whole: Case, tmp_path: Path):
+    save_checkpoint(tmp_path, whole.model, whole.indexer)
+    texts = [" ".join(row["tokens"]) for row in whole.rows]
+    found = pipeline("seqmtl-tagging", model=str(tmp_path), device="cpu")(texts)
+    assert found == [to_json(document) for document in Tagger(whole.model, whole.indexer).tag(texts)]
+    sentences = [sentence for document in found for sentence in document["sentences"]]
+    assert sentences
+    assert all((set(s["tags"]), set(s["frames"])) == ({"upos"}, {TESTED}) for s in sentences)
 
 
 @torch.no_grad()

@@ -268,6 +268,30 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: set_key(f, "backbone.num_hidden_layers", 10**9),
         r"backbone\.num_hidden_layers is 1,000,000,000, but the weights are \d+ tensors",
     ),
+    "a billion layers that are listed when the configuration is read": (
+        lambda f: set_key(f, "backbone", {"model_type": "modernbert", "num_hidden_layers": 10**9}),
+        r"backbone\.num_hidden_layers is 1,000,000,000, but the weights are \d+ tensors",
+    ),
+    "a block of a billion layers": (
+        lambda f: set_key(f, "backbone", {"model_type": "funnel", "block_sizes": [10**9]}),
+        r"backbone\.block_sizes\.0 is 1,000,000,000",
+    ),
+    "a billion labels of the backbone": (
+        lambda f: set_key(f, "backbone.num_labels", 10**9),
+        r"backbone\.num_labels is 1,000,000,000",
+    ),
+    "a million labels": (
+        lambda f: set_key(f, "tasks.0.labels", [f"L{n}" for n in range(10**6)]),
+        r"tasks\.0\.labels are 1,000,000, but the weights are [\d,]+ numbers",
+    ),
+    "a million labels of a CRF": (
+        lambda f: set_key(f, "tasks.1.labels", ["O", *(f"B-{n}" for n in range(10**6))]),
+        r"tasks\.1\.labels are 1,000,001",
+    ),
+    "transitions beyond all": (
+        lambda f: set_key(f, "tasks.1.labels", ["O", *(f"B-{n}" for n in range(5000))]),
+        r"tasks\.1\.labels are 5,001",
+    ),
     "a tower of a billion layers": (
         lambda f: set_key(f, "sharing.tower", {"kind": "bilstm", "layers": 10**9}),
         r"sharing\.tower\.layers is 1,000,000,000",
@@ -308,6 +332,11 @@ def test_a_hostile_checkpoint_is_refused_with_the_reason(folder: Path, attack: s
     if "tokenizer" not in attack:  # which the model does not load
         with pytest.raises(CheckpointError, match=message):
             SeqMTLModel.from_pretrained(folder)
+
+
+def test_labels_that_transformers_would_count_are_not_ours(folder: Path):
+    set_key(folder, "num_labels", 10**12)
+    load_checkpoint(folder)
 
 
 def test_what_was_broken_above_is_whole_before(folder: Path):

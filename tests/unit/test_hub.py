@@ -14,7 +14,7 @@ from seqmtl import Tagger
 from seqmtl.checkpoints import load_checkpoint
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.errors import CheckpointError, HubError
-from seqmtl.hub import fetch, send
+from seqmtl.hub import VERIFIED, fetch, send
 from seqmtl.modeling import SeqMTLModel
 
 TEXT = "Anna gave Bob the book. She slept in Paris."
@@ -83,6 +83,17 @@ def test_a_subfolder_of_a_model(online, tiny_run, expected):
         Tagger.from_pretrained("me/two", subfolder="../other")
     with pytest.raises(CheckpointError, match=r"has no model\.safetensors"):
         Tagger.from_pretrained("me/two")
+
+
+def test_of_the_folders_beside_a_checkpoint_nothing_comes(online, tiny_run, expected):
+    weights = (tiny_run / "model.safetensors").read_bytes()
+    online.put(NAME, {"model-small/model.safetensors": b"other", "tokenizer/old.json": b"{}"})
+    online.put("me/two", {f"second/{name}": (tiny_run / name).read_bytes() for name in FILES})
+    online.put("me/two", {"second/model-small/model.safetensors": b"other", "model.safetensors": weights})
+    assert {file.name for file in fetch(NAME).iterdir()} == set(FILES)
+    assert {file.name for file in fetch("me/two", subfolder="second").iterdir()} == set(FILES)
+    assert not [path for path in downloads(online) if "small" in path or "old" in path]
+    assert Tagger.from_pretrained("me/two", subfolder="second", local_files_only=True)(TEXT) == expected
 
 
 def test_auto_classes_know_a_model_by_its_name(online, tiny_run):
@@ -227,6 +238,88 @@ def test_a_forced_download_is_verified_too(online):
         fetch(NAME, force_download=True)
 
 
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Let the first comparison of hashes be interrupted; what is called is counted."""
+    calls, real = [], huggingface_hub.HfApi.verify_repo_checksums
+
+    def verify(self, *args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "verify_repo_checksums", verify)
+    return calls
+
+
+def test_what_was_not_verified_is_verified_by_the_next_call(online, interrupt, expected):
+    with pytest.raises(KeyboardInterrupt):
+        fetch(NAME)
+    assert cached()
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+    assert len(interrupt) == 2
+    fetch(NAME)
+    assert len(interrupt) == 2
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_what_came_altered_and_was_not_verified_is_thrown_away_by_the_next_call(online, interrupt, expected, file):
+    online.faults[file] = "altered"
+    with pytest.raises(KeyboardInterrupt):
+        fetch(NAME)
+    online.faults.clear()
+    with pytest.raises(HubError, match=f"{file} came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+    assert len(interrupt) == 3
+
+
+def test_what_the_client_alone_downloaded_is_verified_too(online, expected):
+    online.faults["model.safetensors"] = "altered"
+    huggingface_hub.snapshot_download(NAME)
+    online.faults.clear()
+    with pytest.raises(HubError, match=r"model\.safetensors came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+
+
+@pytest.mark.parametrize("how", ["local_files_only", "offline", "gone"])
+def test_without_the_hub_nothing_is_verified(online, monkeypatch, how):
+    huggingface_hub.snapshot_download(NAME)
+    with monkeypatch.context() as patched:
+        if how == "offline":
+            patched.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        if how == "gone":
+            patched.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+        folder = fetch(NAME, local_files_only=how == "local_files_only")
+    assert not (folder.parent.parent / VERIFIED).exists()
+    fetch(NAME)
+    assert (folder.parent.parent / VERIFIED / f"{folder.name}.json").exists()
+
+
+def test_a_file_that_changed_in_the_cache_is_verified_anew(online, expected):
+    folder = fetch(NAME)
+    weights = (folder / "model.safetensors").resolve()
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(HubError, match=r"model\.safetensors came with another content"):
+        fetch(NAME)
+    assert Tagger.from_pretrained(NAME)(TEXT) == expected
+
+
+def test_what_is_written_down_lies_beside_what_loads_and_the_client_does_not_mind(online):
+    folder = fetch(NAME)
+    assert {file.name for file in folder.iterdir()} == set(FILES)
+    assert {file.name for file in folder.parent.iterdir()} == {folder.name}
+    scanned = huggingface_hub.scan_cache_dir()
+    assert scanned.warnings == []
+    (model,) = scanned.repos
+    assert [revision.commit_hash for revision in model.revisions] == [folder.name]
+    assert Path(huggingface_hub.snapshot_download(NAME, local_files_only=True, allow_patterns="*.json")) == folder
+    scanned.delete_revisions(folder.name).execute()
+    assert not folder.parent.parent.exists()
+
+
 # --- sending
 
 
@@ -242,9 +335,10 @@ def test_what_is_sent_is_what_comes(hub, tiny_run, expected):
 
 def test_what_a_former_checkpoint_left_is_removed_and_nothing_else(hub, tiny_run):
     old = ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "coupling-alpha.png", "tokenizer.json")
-    hub.put(NAME, dict.fromkeys((*old, "notes.md", "best/model.safetensors"), b"old"))
+    others = ("notes.md", "best/model.safetensors", "model-small/model.safetensors", "coupling-old/alpha.png")
+    hub.put(NAME, dict.fromkeys((*old, *others), b"old"))
     send({name: tiny_run / name for name in FILES}, NAME, message="new")
-    assert set(hub.files(NAME)) == {*FILES, "notes.md", "best/model.safetensors"}
+    assert set(hub.files(NAME)) == {*FILES, *others}
     assert hub.repositories[NAME].messages == ["put", "new"]  # in one commit
 
 
@@ -255,6 +349,19 @@ def test_a_private_model_and_a_branch(hub, tiny_run):
     send({**files, "config.json": b"{}"}, NAME, revision="next", message="second")
     assert hub.files(NAME, "next")["config.json"] == b"{}"
     assert hub.files(NAME)["config.json"] == (tiny_run / "config.json").read_bytes()
+
+
+def test_what_is_to_be_private_is_not_sent_where_everybody_sees_it(hub, tiny_run):
+    files = {name: tiny_run / name for name in FILES}
+    hub.put(NAME, {"notes.md": b"public"})
+    hub.asked.clear()
+    with pytest.raises(HubError, match=r"me/tagger: is there already, and everybody may see it, so nothing was sent"):
+        send(files, NAME, private=True, revision="next", message="secret")
+    assert not [path for method, path in hub.asked if method in ("POST", "PUT") and not path.endswith("/create")]
+    assert hub.files(NAME) == {"notes.md": b"public"}
+    hub.repositories[NAME].private = True
+    send(files, NAME, private=True, message="secret")
+    assert set(hub.files(NAME)) == {*FILES, "notes.md"}
 
 
 def test_sending_what_is_there_makes_no_commit(hub, tiny_run):

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.errors import CheckpointError
-from seqmtl.weights import check_counts, check_finite, check_shapes, read_shapes, without_weights
+from seqmtl.weights import check_counts, check_finite, check_layers, check_shapes, read_shapes, without_weights
 
 
 def test_shapes_are_those_of_the_tensors_in_one_file_or_several(tmp_path):
@@ -55,21 +55,42 @@ def test_of_very_many_that_differ_some_are_named():
         check_shapes({f"t{number}": (1,) for number in range(100)}, {}, tasks=[])
 
 
-@pytest.mark.parametrize("key", ["num_hidden_layers", "n_layers", "encoder_layers", "num_layers"])
+LAYERS = ["num_hidden_layers", "n_layers", "encoder_layers", "num_layers", "num_blocks", "depth", "num_experts"]
+
+
+@pytest.mark.parametrize("key", LAYERS)
 def test_layers_are_counted_whatever_a_family_calls_them(key):
     config = SeqMTLConfig(backbone={"nested": [{key: 4}]}, encoder={"kind": "bilstm"})
     shapes = {f"t{number}": (1,) for number in range(4)}
-    check_counts(config, shapes)
+    check_layers(config, shapes)
     with pytest.raises(CheckpointError, match=rf"config\.json: backbone\.nested\.0\.{key} is 4, but the weights are 3"):
-        check_counts(config, dict(list(shapes.items())[:3]))
+        check_layers(config, dict(list(shapes.items())[:3]))
+
+
+@pytest.mark.parametrize("key", ["block_sizes", "depths", "stages"])
+def test_layers_are_counted_in_lists(key):
+    config = SeqMTLConfig(backbone={key: [1, [2, 4]]}, encoder={"kind": "bilstm"})
+    check_layers(config, {f"t{number}": (1,) for number in range(4)})
+    with pytest.raises(CheckpointError, match=rf"backbone\.{key}\.1\.1 is 4, but the weights are 3"):
+        check_layers(config, {f"t{number}": (1,) for number in range(3)})
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "block_size", "shared_expert_intermediate_size", "expert_capacity"])
+def test_sizes_are_no_numbers_of_layers(key):
+    check_layers(SeqMTLConfig(backbone={key: 4096, "use_layer_bias": True, "layer_norm_eps": 1e-5}), {"t": (1,)})
+
+
+def test_labels_of_a_classifier_that_the_backbone_was_are_no_layers():
+    check_layers(SeqMTLConfig(backbone={"label2id": {"expert": 819}, "id2label": {819: "expert"}}), {"t": (1,)})
 
 
 def test_alpha_is_not_made_when_the_weights_have_no_room_for_it():
     tower = {"kind": "bilstm", "width": 8}
+    task = {"spec": {"layer": "upos", "head": {"kind": "softmax"}}, "labels": ["X"]}
     config = SeqMTLConfig(
         encoder={"kind": "bilstm"},
         sharing={"kind": "sluice", "tower": tower, "subspaces": 4},
-        tasks=[{"name": "a"}, {"name": "b"}],
+        tasks=[task | {"name": name} for name in "ab"],
     )
     check_counts(config, {"alpha": (8, 8), "b": ()})
     with pytest.raises(CheckpointError, match="subspaces is 4 for 2 tasks, but the weights have no alpha of that size"):

@@ -143,6 +143,13 @@ def test_the_spelling_of_a_word_is_the_same_the_second_time():
     assert spellings(index(sentences), sentences) == spellings(index(sentences), sentences)
 
 
+def test_the_spelling_of_a_long_word_is_not_remembered():
+    index = CharacterIndexer(VOCABULARY, max_length=5)
+    sentences = [["cab", "a" * 100, "a" * 101]]
+    assert spellings(index(sentences), sentences) == spellings(index(sentences), sentences)
+    assert set(index._known) == {"", "cab", "a" * 100}
+
+
 def test_words_are_looked_up_as_they_are_then_in_lower_case():
     index = WordIndexer(Vocabulary(("the", "Apple", "apple")))
     assert index([["The", "Apple", "APPLE", "pear"], ["the"]]).tolist() == [[2, 3, 4, 1], [2, 0, 0, 0]]

@@ -165,3 +165,11 @@ def test_only_so_many_words_are_remembered_and_none_is_wrong(tiny_tokenizers, mo
         assert len(ours._known) <= 5  # the words of one call stay together
     ours.pieces(["b"])
     assert len(ours._known) == 1
+
+
+def test_long_words_are_not_remembered(tiny_tokenizers):
+    ours = PieceTokenizer(load_tokenizer(str(tiny_tokenizers / "wordpiece")), limit=16)
+    words = ["the", "ab" * 50, "ab" * 51, "the", "ab" * 51]
+    found = ours.pieces(words)
+    assert set(ours._known) == {"the", "ab" * 50}
+    assert ours.pieces(words) == found == [ours.pieces([word])[0] for word in words]

@@ -118,3 +118,11 @@ def test_a_transformer_that_has_run_can_be_given_too(tiny_model):
 def test_columns_that_do_not_fit_are_refused_before_anything_is_tagged(tagger, columns, message):
     with pytest.raises(ConfigError, match=message):
         tagger.tag_dataset(Dataset.from_dict(columns))
+
+
+def test_a_row_without_a_text_is_named(tagger):
+    dataset = Dataset.from_dict({"text": ["Bob slept.", *TEXTS, None, "Bob slept."]}).select(range(1, 7))
+    with pytest.raises(ConfigError, match=r"column: 'text' has None in row 4, where a text is expected; leave such"):
+        tagger.tag_dataset(dataset)
+    with pytest.raises(ConfigError, match=r"has None in row 1 of a batch"):
+        dataset.map(Columns(tagger, "text"), batched=True, batch_size=3)

@@ -4,6 +4,7 @@ import gc
 import tracemalloc
 from itertools import count, islice
 
+import psutil
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -50,6 +51,34 @@ def test_no_text_is_asked_for_before_it_is_needed(tagger):
     assert asked == [0, 1, 2]  # of five words each
     assert [document.text for document in islice(stream, 3)][-1] == "Anna saw 3 cats."
     assert asked == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("look_ahead", [None, 1, 12, 15])
+def test_an_error_of_the_source_comes_after_the_documents_before_it(tagger, look_ahead):
+    def source():
+        for n in range(5):
+            yield f"Anna saw {n} cats."
+        raise OSError("the disk is gone")
+
+    stream, came = tagger.stream(source(), look_ahead=look_ahead), []
+    with pytest.raises(OSError, match="the disk is gone"):
+        came.extend(document.text for document in stream)  # extend keeps what came before
+    assert came == [f"Anna saw {n} cats." for n in range(5)]
+    assert next(stream, None) is None
+
+
+def test_blank_texts_do_not_grow_a_window_without_end(tagger):
+    asked = []
+    blank = (asked.append(n) or "\n" for n in count())
+    stream = tagger.stream(blank, look_ahead=12)
+    assert [document.text for document in islice(stream, 13)] == ["\n"] * 13
+    assert len(asked) == 24
+
+
+def test_one_text_is_not_tagged_letter_by_letter(tagger):
+    for tag in (tagger.tag, tagger.stream):
+        with pytest.raises(ConfigError, match=r"texts: got one text, where many are expected; `tagger\(text\)`"):
+            tag("Anna slept.")
 
 
 def test_no_texts(tagger):
@@ -165,12 +194,14 @@ def test_memory_is_flat_over_20000_sentences_of_ever_new_words(tiny_model, monke
     tagger = Tagger(tiny.model, tiny.indexer, tokens_per_batch=256)
     tracemalloc.start()
     try:
-        held = []
+        held, resident = [], []
         for number, _ in enumerate(tagger.stream((f"Anna saw b{n} again." for n in range(20_000)), look_ahead=2500)):
             if number % 2500 == 2499:
                 gc.collect()
                 held.append(tracemalloc.get_traced_memory()[0] / 2**20)
+                resident.append(psutil.Process().memory_info().rss / 2**20)
     finally:
         tracemalloc.stop()
     assert len(held) == 8
     assert max(held[4:]) < max(held[:4]) + 0.5  # MiB; without a bound, it grows by 3
+    assert max(resident[4:]) < max(resident[:4]) + 16  # MiB, with what is not Python's own
