@@ -13,10 +13,12 @@ from seqmtl.data.batching import deal
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Drawn, Step
 from seqmtl.data.tasks import Task
+from seqmtl.encoders.lora import merged
 from seqmtl.errors import TrainingError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.losses import Losses
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.specs.encoders import TransformerEncoderSpec
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.phases import build_phases
 from seqmtl.training.setup import Prepared
@@ -51,6 +53,7 @@ class Learner:
         self.model: SeqMTLModel = accelerator.unwrap_model(self.wrapped)
         self.phases = build_phases(recipe, self.model)
         self.halved = False
+        self._adapted = isinstance(recipe.encoder, TransformerEncoderSpec) and recipe.encoder.lora is not None
         self._collate = Collator(prepared.indexer, prepared.tasks)
         self._weights = {task.name: task.spec.weight for task in prepared.tasks}
         self._tokens = recipe.mixture.tokens_per_batch
@@ -62,6 +65,10 @@ class Learner:
     def rate(self) -> float:
         """The learning rate of the first group in the next step."""
         return float(self.schedule.get_last_lr()[0])
+
+    def usable(self) -> SeqMTLModel:
+        """The model as it is now for those who use it: itself, or a copy with its adapters merged."""
+        return merged(self.model) if self._adapted else self.model
 
     def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> list[Cost]:
         """Take a step.
