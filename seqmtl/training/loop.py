@@ -167,13 +167,14 @@ class Run:
         self.accelerator.wait_for_everyone()
         state = self.states.newest() if resume else None
         if state is None:
+            coupling = self.learner.coupling()
             if resume:
                 self.say("holds no state to go on from: training starts at the beginning")
             if self.history:
                 clear_folder(self.out)
                 self.states.clear()
                 self.history.start()
-                self.history.add_coupling(0, self.learner.model.sharing.coupling())
+                self.history.add_coupling(0, coupling)
         else:
             saved = self.states.read_shared(state)
             check_same_run(saved["facts"], self.facts, out=self.out, step=saved["course"]["step"])
@@ -217,8 +218,10 @@ class Run:
         """
         done = self.course.step
         bar.advance()
-        if self.history and done % self.spec.log_coupling_every == 0:
-            self.history.add_coupling(done, moving(self.learner.model.sharing.coupling()))
+        if done % self.spec.log_coupling_every == 0:
+            coupling = moving(self.learner.coupling())
+            if self.history:
+                self.history.add_coupling(done, coupling)
         if done % LOG_EVERY and done < self.steps:
             return
         self.loss_watch.look()
@@ -267,15 +270,18 @@ class Run:
     def finish(self) -> Scores:
         """Score the best model on the test splits, and write what is left to write."""
         main = self.accelerator.is_main_process
-        if not self.prepared.dev and main:
-            self._save_model(self.out, self.learner.usable())
+        coupling = self.learner.coupling()
+        if not self.prepared.dev:
+            model = self.learner.usable()
+            if main:
+                self._save_model(self.out, model)
         self.accelerator.wait_for_everyone()
         best, _ = load_checkpoint(self.out)  # on every process
         test = self._score(best.to(self.accelerator.device), self.prepared.test, split="test")
         for corpus, by_task in test.items():
             self.console.print(score_table(by_task, title=f"{corpus} test"))
         if self.history:
-            self.history.add_coupling(self.course.step, self.learner.model.sharing.coupling())
+            self.history.add_coupling(self.course.step, coupling)
             self.history.plot()
             best_per_task = self.selection.best_per_task.items()
             save_metrics(
