@@ -6,14 +6,11 @@ number of its matrices and word. Backward is twice that. Padding does not count,
 activations, dropout, the mix of layers, the sums of a CRF, the optimiser.
 """
 
-import time
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
-
-from seqmtl.kernels.products import product
 
 FORWARD_AND_BACKWARD = 3
 SIZE = 2048  # of the matrices
@@ -33,23 +30,15 @@ def head_flops(heads: nn.Module, words: int) -> int:
 
 
 class Products:
-    """Matrix products of fp32 by the library that is faster here."""
+    """Large matrix products of fp32."""
 
     flops = 2 * SIZE**3
 
-    def __init__(self) -> None:
-        """Try both."""
+    def __init__(self, multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """By ``multiply``."""
         self._sides = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
-        self._multiply = min((torch.mm, product), key=self._seconds)
+        self._multiply = multiply
 
     def __call__(self) -> None:
         """One product, of ``flops`` operations."""
         self._multiply(*self._sides)
-
-    def _seconds(self, multiply: Callable[[Tensor, Tensor], Tensor]) -> float:
-        times = []
-        for _ in range(4):
-            began = time.perf_counter()
-            multiply(*self._sides)
-            times.append(time.perf_counter() - began)
-        return min(times)

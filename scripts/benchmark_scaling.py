@@ -8,7 +8,8 @@ Everything is ``ewt_hard`` on MiniLM. The figures, each a ratio theirs / ours wi
 - padding: sub-words of an epoch of EWT, those that are computed against those that are real (0.92);
 - data: a step that draws and collates its batch against one that finds it there (0.97);
 - FLOP utilisation: a step of POS, chunks and NER, its batch collated, against the time that large fp32 matrix products
-  of as many operations take (0.70); ``_flops.py`` says which count;
+  of as many operations take, by ``torch.mm`` (0.70) and by oneDNN, which is faster on processors that are not Intel's
+  and multiplies in seqmtl (no bar); ``_flops.py`` says which operations count;
 - bf16: that step under autocast against fp32, where the processor has bf16 (no bar);
 - plain loops: a joint step of POS, chunks, NER and predicates against four steps of single-task loops in the style of
   ``run_ner_no_trainer.py``, on the same encoder and batches (2.5);
@@ -37,7 +38,7 @@ from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Step
 from seqmtl.data.tasks import Task
 from seqmtl.encoders.transformer import TransformerEncoder
-from seqmtl.kernels.products import onednn_is_there
+from seqmtl.kernels.products import onednn_is_there, product
 from seqmtl.specs.encoders import TransformerEncoderSpec
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
 from seqmtl.training.setup import Prepared, prepare, resolved
@@ -86,11 +87,12 @@ def in_one_process(prepared: Prepared, arguments: argparse.Namespace) -> dict[st
     assert isinstance(spec, TransformerEncoderSpec)
     steps = len(items) * (1 + rounds)
     plain = {task.name: PlainLoop(task, pretrained=spec.pretrained, steps=steps) for task in four}
-    collate, products = Collator(prepared.indexer, three), Products()
+    collate, by_torch, by_onednn = Collator(prepared.indexer, three), Products(torch.mm), Products(product)
     sides: dict[str, Callable[[Item], object]] = {
         "step": lambda item: joint.step(item[1]),
         "data": lambda item: collate(item[0].rows),
-        "products": lambda item: products(),  # noqa: ARG005 - the same whatever the batch
+        "torch.mm": lambda item: by_torch(),  # noqa: ARG005 - the same whatever the batch
+        "oneDNN": lambda item: by_onednn(),  # noqa: ARG005
         "step of four": lambda item: joint_of_four.step(item[1]),
         **{name: lambda item, loop=loop: loop.step(item[1].batch) for name, loop in plain.items()},
     }
@@ -107,11 +109,15 @@ def in_one_process(prepared: Prepared, arguments: argparse.Namespace) -> dict[st
 def figures_of(times: dict[str, list[float]], *, flops: Sequence[int], names: Sequence[str]) -> dict[str, Figure]:
     """From milliseconds of each side on each batch, of which ``flops`` says how many operations it takes."""
     whole = [step + data for step, data in zip(times["step"], times["data"], strict=True)]
-    at_full_rate = [ms * n / Products.flops for ms, n in zip(times["products"], flops, strict=True)]
+    full_rate = {
+        name: [ms * n / Products.flops for ms, n in zip(times[name], flops, strict=True)]
+        for name in ("torch.mm", "oneDNN")
+    }
     one_by_one = [sum(turn) for turn in zip(*(times[name] for name in names), strict=True)]
     figures = {
         "data": Figure.of_turns(whole, times["step"], bar=DATA_BAR),
-        "FLOP utilisation": Figure.of_turns(whole, at_full_rate, bar=FLOPS_BAR),
+        "FLOP utilisation, of torch.mm": Figure.of_turns(whole, full_rate["torch.mm"], bar=FLOPS_BAR),
+        "FLOP utilisation, of oneDNN": Figure.of_turns(whole, full_rate["oneDNN"], bar=0.0),
         f"plain loops of {len(names)} tasks": Figure.of_turns(times["step of four"], one_by_one, bar=PLAIN_BAR),
     }
     if "bf16" in times:

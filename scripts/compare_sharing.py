@@ -3,7 +3,7 @@
     python scripts/compare_sharing.py tasks/recipes/ewt_hard.yaml tasks/recipes/ewt_sluice.yaml --seeds 3
     python scripts/compare_sharing.py ... --dev-only              # while choosing: the test split is not even read
     python scripts/compare_sharing.py ... --jobs 2                # two runs side by side, each on half of the cores
-    python scripts/compare_sharing.py ewt_hard ewt_pta_{i,f,fp,gp,hgd} --against-base --task chunk --out runs/pta_chunk
+    python scripts/compare_sharing.py ewt_pta_{one,i,f,fp,gp,hgd} --against-base --task chunk --out runs/pta_chunk
 
 The first recipe is the base: its tasks are trained one by one as well, with everything else as it is, but for what its
 sharing says about other tasks: depths, tree and order keep the task that is there; an adversary of a single task, which

@@ -19,7 +19,7 @@ def main(run: Path) -> None:
     except SeqMTLError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    for document in tagger.tag(line.rstrip("\n") for line in sys.stdin):
+    for document in tagger.stream(line.rstrip("\n") for line in sys.stdin):
         for sentence in document.sentences:
             print(document.text_of(sentence))
             for task, spans in sentence.spans.items():

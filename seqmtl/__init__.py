@@ -12,6 +12,12 @@ One folder is then all there is, and tags raw text with every layer:
     document.sentences[0].spans["ner"]     # typed spans with character offsets
     document.sentences[0].frames["srl"]    # a frame per predicate, its arguments with offsets
 
+It tags texts without end, in order and in the same memory, and datasets; transformers knows it as a pipeline:
+
+    for document in tagger.stream(open("texts.txt")): ...
+    tagged = tagger.tag_dataset(dataset, column="text")    # a column for each layer
+    pipeline("seqmtl-tagging", model="runs/quickstart")("Anna Weber moved to Berlin.")  # dictionaries and lists
+
 A model lives as well on the hub, under a name instead of a folder:
 
     from seqmtl import push_to_hub
@@ -54,11 +60,12 @@ from seqmtl.evaluation import TaskScore
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.publishing import push_to_hub
 from seqmtl.specs.recipe import RecipeSpec, load_recipe
-from seqmtl.tagger import Tagger
+from seqmtl.tagger import Tagger, pipeline
 from seqmtl.training import evaluate_checkpoint, train_recipe
 
 AutoConfig.register(SeqMTLConfig.model_type, SeqMTLConfig, exist_ok=True)
 AutoModel.register(SeqMTLConfig, SeqMTLModel, exist_ok=True)
+pipeline.register()
 
 __version__ = "0.1.0"
 

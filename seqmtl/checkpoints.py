@@ -73,6 +73,18 @@ def load_checkpoint(
     )
     config = load_config(folder)
     model = SeqMTLModel.from_pretrained(folder, config=config, tasks=tasks)
+    return model, load_indexer_of(model)
+
+
+def load_indexer_of(model: SeqMTLModel) -> Indexer:
+    """What a model reads with, from the checkpoint that it was loaded from.
+
+    Raises:
+        CheckpointError: when it was not loaded, or the checkpoint lacks a tokenizer or vocabulary that fits it.
+    """
+    folder, config = model.folder, model.config
+    if folder is None:
+        raise CheckpointError("this model was not loaded from a checkpoint, so what it reads with is unknown")
     check_tokenizer_files(folder)
     try:
         indexer = load_indexer(config.encoder_spec, backbone=config.backbone_config, folder=folder)
@@ -81,7 +93,7 @@ def load_checkpoint(
     found = inventory_sizes(indexer)
     if found != config.sizes:
         raise CheckpointError(f"{folder}: vocabulary.json does not fit config.json: {found}, expected {config.sizes}")
-    return model, indexer
+    return indexer
 
 
 def merge_checkpoints(first: str | Path, second: str | Path) -> tuple[SeqMTLModel, Indexer]:

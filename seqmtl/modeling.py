@@ -5,10 +5,12 @@ K decoders, B sentences, T words, H features, L labels, N predicates.
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -65,6 +67,7 @@ class SeqMTLModel(PreTrainedModel):
         encoder: sentences to states.
         sharing: states to the features of each task.
         heads: features to labels, by task.
+        folder: of the checkpoint from which it was loaded, with what it reads with; None: it was not.
     """
 
     config_class = SeqMTLConfig
@@ -76,6 +79,7 @@ class SeqMTLModel(PreTrainedModel):
     _supports_flex_attn = True
 
     config: SeqMTLConfig
+    folder: Path | None = None
 
     def __init__(self, config: SeqMTLConfig) -> None:
         """Build the model that ``config`` describes, with random weights."""
@@ -218,6 +222,7 @@ class SeqMTLModel(PreTrainedModel):
             assert ignore_mismatched_sizes or not report["missing_keys"], report  # else check_fit has spoken
             settle(model)
         model.config.name_or_path = model.name_or_path = os.fspath(name)
+        model.folder = folder
         return (model, report) if reports else model
 
     def needed(self, tasks: Collection[str]) -> list[str]:
@@ -477,17 +482,30 @@ class SeqMTLModel(PreTrainedModel):
         """Let another decoder of a task that has several predict, here and in checkpoints."""
         self.config.decoders[task]["best"] = number
 
-    def keep_best_decoders(self) -> None:
-        """Leave each task its best decoder alone: K to 1. What the model predicts stays the same, to the bit."""
-        for task in self.config.decoders:
-            head, best = self.head(task), self.best_decoder(task)
-            own, state = head.own(), head.state_dict()
-            alone = self._new_head(task, ONE)
-            kept = {name: state[name] for name in alone.state_dict()}  # not the rates, with which a decoder learned
-            alone.load_state_dict({n: v[best : best + 1] if n in own else v for n, v in kept.items()})
-            faster_on_cpu(alone)
-            self.heads[task] = alone.to(device=self.device, dtype=self.dtype).train(head.training)
-        self.config.decoders = {}
+    def with_best_decoders(self) -> Self:
+        """This model with the best decoder of each task alone: K to 1. What it predicts is the same, to the bit.
+
+        All but the heads of tasks that have several is shared with this model.
+        """
+        alone = copy(self)
+        alone._modules = dict(self._modules)
+        alone.config = deepcopy(self.config)
+        alone.config.decoders = {}
+        with torch.random.fork_rng(devices=[]):  # new heads start at random, which is nobody's concern
+            single = {task: self._single(task) for task in self.config.decoders}
+        alone.heads = nn.ModuleDict({task: single.get(task, head) for task, head in self.heads.items()})
+        alone.heads.train(self.heads.training)
+        return alone
+
+    def _single(self, task: str) -> TokenHead | SRLHead:
+        """A head with the best decoder of a task."""
+        head, best = self.head(task), self.best_decoder(task)
+        own, state = head.own(), head.state_dict()
+        alone = self._new_head(task, ONE)
+        kept = {name: state[name] for name in alone.state_dict()}  # not the rates, with which a decoder learned
+        alone.load_state_dict({n: v[best : best + 1] if n in own else v for n, v in kept.items()})
+        faster_on_cpu(alone)
+        return alone.to(device=self.device, dtype=self.dtype).train(head.training)
 
     def decode_words(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
         """The best labels of a token-level task from its features, by its best decoder.

@@ -5,6 +5,7 @@ B sentences, T words, W windows, P pieces, U distinct words, C characters.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from seqmtl.batch import PAD, UNKNOWN, CharacterInputs, Inputs, LetterCase, PieceInputs
 from seqmtl.data.alignment import Window, windows
 from seqmtl.data.letter_case import letter_case
-from seqmtl.data.pieces import PieceTokenizer
+from seqmtl.data.pieces import REMEMBERED, PieceTokenizer
 from seqmtl.data.vocabulary import Vocabulary, save_vocabularies
 
 Sentences = Sequence[Sequence[str]]
@@ -27,6 +28,9 @@ class CharacterIndexer:
         self.vocabulary = vocabulary
         self.max_length = max_length
         self._known: dict[str, list[int]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:  # as of a PieceTokenizer
+        return {**self.__dict__, "_known": {}}
 
     def __call__(self, sentences: Sentences) -> CharacterInputs:
         """Index the spelling of every word."""
@@ -47,6 +51,8 @@ class CharacterIndexer:
                 shown = word[:head] + word[len(word) - (self.max_length - head) :]
             else:
                 shown = word
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             ids = self._known[word] = [self.vocabulary.id(character) for character in shown] or [UNKNOWN]
         return ids
 

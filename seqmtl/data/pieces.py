@@ -8,6 +8,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from seqmtl.errors import EncoderError
 from seqmtl.specs.packages import cannot_load, locate
 
+REMEMBERED = 2**17  # words, some 30 MB: more than most corpora have, and a bound for texts without end
+
 
 class PieceTokenizer:
     """A fast ``transformers`` tokenizer, asked word by word and remembered.
@@ -28,10 +30,16 @@ class PieceTokenizer:
         self._lead = _lead(tokenizer)
         self._known: dict[str, tuple[int, ...]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:  # what is remembered is no part of what this is, for copies and hashes
+        return {**self.__dict__, "_known": {}}
+
     def pieces(self, words: Iterable[str]) -> list[tuple[int, ...]]:
         """The piece ids of each word, at least one and at most ``capacity``."""
         words = list(words)
         new = list(dict.fromkeys(word for word in words if word not in self._known))
+        if new and len(self._known) + len(new) > REMEMBERED:
+            self._known.clear()
+            new = list(dict.fromkeys(words))
         if new:
             texts = [self._lead + _well_formed(word) for word in new]
             # Not verbose: it would warn of words longer than the encoder's limit, which are cut here.

@@ -14,7 +14,6 @@ Offsets count Unicode code points; other languages that count UTF-16 units (Java
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from seqmtl.documents.document import Document, FrameArgument, Sentence, TaggedFrame, Token, TypedSpan
@@ -23,8 +22,7 @@ from seqmtl.errors import DataError
 
 def to_json(document: Document) -> dict[str, Any]:
     """The document as dictionaries, lists, strings and integers."""
-    sentences = [{"start": sentence.start, "end": sentence.end, **asdict(sentence)} for sentence in document.sentences]
-    return {"text": document.text, "sentences": sentences}
+    return {"text": document.text, "sentences": [_sentence_to_json(sentence) for sentence in document.sentences]}
 
 
 def from_json(data: Mapping[str, Any]) -> Document:
@@ -57,6 +55,39 @@ def from_json_line(line: str) -> Document:
     if not isinstance(data, dict):
         raise DataError(f"this is not a document of seqmtl: it begins with {line[:60]!r}, not with '{{'")
     return from_json(data)
+
+
+def _sentence_to_json(sentence: Sentence) -> dict[str, Any]:
+    return {
+        "start": sentence.start,
+        "end": sentence.end,
+        "tokens": [
+            {"text": token.text, "start": token.start, "end": token.end, "layers": dict(token.layers)}
+            for token in sentence.tokens
+        ],
+        "tags": {task: list(layer) for task, layer in sentence.tags.items()},
+        "spans": {task: [_span_to_json(span) for span in layer] for task, layer in sentence.spans.items()},
+        "frames": {task: [_frame_to_json(frame) for frame in layer] for task, layer in sentence.frames.items()},
+    }
+
+
+def _frame_to_json(frame: TaggedFrame) -> dict[str, Any]:
+    arguments = [
+        {"label": item.label, "pieces": [_span_to_json(piece) for piece in item.pieces], "text": item.text}
+        for item in frame.arguments
+    ]
+    return {"predicate": frame.predicate, "sense": frame.sense, "arguments": arguments}
+
+
+def _span_to_json(span: TypedSpan) -> dict[str, Any]:
+    return {
+        "label": span.label,
+        "start_token": span.start_token,
+        "end_token": span.end_token,
+        "start": span.start,
+        "end": span.end,
+        "text": span.text,
+    }
 
 
 def _sentence(data: Mapping[str, Any]) -> Sentence:

@@ -78,10 +78,12 @@ class Annotator:
         *,
         tasks: Sequence[str] | None = None,
         reader: Reader | None = None,
+        autocast: torch.dtype | None = None,
     ) -> None:
         """Annotate with ``tasks``, None: all of the model's, by ``reader``, None: the model itself.
 
         An srl task brings the predicate task that it names along, whose predicates are shown only if it is asked for.
+        With ``autocast`` matrices are multiplied in that type, whatever type the weights have (``torch.autocast``).
 
         Raises:
             ConfigError: when the model has no such task.
@@ -92,6 +94,7 @@ class Annotator:
         self.model = model
         self.indexer = indexer
         self._reader: Reader = model if reader is None else reader
+        self._autocast = autocast
         self.tasks = list(model.tasks) if tasks is None else list(tasks)
         kinds = {name: model.tasks[name].kind for name in self.tasks}
         self._roles = [name for name, kind in kinds.items() if isinstance(kind, Frames)]
@@ -104,6 +107,12 @@ class Annotator:
     @torch.inference_mode()
     def __call__(self, rows: Sequence[Row]) -> list[Prediction]:
         """Annotate one batch of rows; gold predicates are taken from the rows that have frames."""
+        if self._autocast is None:
+            return self._annotate(rows)
+        with torch.autocast(self.model.device.type, dtype=self._autocast):
+            return self._annotate(rows)
+
+    def _annotate(self, rows: Sequence[Row]) -> list[Prediction]:
         inputs = self.indexer([row["tokens"] for row in rows]).to(self.model.device)
         features = self.model.features(inputs, [*self._tagged, *self._finders, *self._roles])
         mask = inputs.word_mask

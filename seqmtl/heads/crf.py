@@ -3,6 +3,8 @@
 K decoders, B sentences, R rows that carry the layer, T words, H features, L labels.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +45,9 @@ class CRFHead(TokenHead):
         self.structure = structure
         self._constraint: tuple[Tensor, Tensor, Tensor] | None = None
         self.reset_parameters()
+
+    def __getstate__(self) -> dict[str, Any]:  # what is derived is no part of what this is, for copies and hashes
+        return {**self.__dict__, "_constraint": None}
 
     def reset_parameters(self) -> None:
         """Small uniform transition scores."""

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqmtl.kernels.plain import is_plain_float32
+
 LEVELS = 2**16  # of a random number of 16 bits
 _FEWEST_VALUES = 2**12
 
@@ -13,11 +15,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     There torch draws a number per value, from a generator that cannot be divided among threads; here 64 random bits
     decide about four values. So ``p`` is rounded to a multiple of 2^-16, and what is kept is scaled accordingly. The
-    draws are of torch's generator, but others than torch's.
+    draws are of torch's generator, but others than torch's. What ``kernels/plain.py`` names is left to torch.
     """
     dropped = round(p * LEVELS)
-    ordinary = input.is_cpu and input.dtype == torch.float32 and input.numel() >= _FEWEST_VALUES
-    if not training or inplace or not ordinary or not 0 < dropped < LEVELS or torch.compiler.is_compiling():
+    worth_it = training and not inplace and 0 < dropped < LEVELS and input.numel() >= _FEWEST_VALUES
+    if not worth_it or not is_plain_float32(input):
         return F.dropout(input, p, training, inplace)
     kept = keep(input, dropped)
     return (input * kept).mul_(LEVELS / (LEVELS - dropped))

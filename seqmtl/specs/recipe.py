@@ -107,6 +107,12 @@ class RecipeSpec(Spec):
         for name in spec.tasks or ():
             if name not in self.tasks:
                 raise ValueError(f"pseudo_tasks.tasks: no task {name!r}; {nearest(name, self.tasks)}")
+        anchored = isinstance(self.sharing, JMTSpec) and self.sharing.successive_regularisation is not None
+        if anchored and {"greedy", "perturb"} & set(spec.update):
+            raise ValueError(
+                "pseudo_tasks.update: greedy and perturb move decoders, and sharing.successive_regularisation would "
+                "pull them back to where they were; leave out one of the two"
+            )
         if "dropout" in spec.init and "hyperperturb" not in spec.update:
             for name in spec.chosen(tuple(self.tasks)):
                 if self.tasks[name].head.dropout == 0.0:

@@ -35,8 +35,8 @@ def dec_update(
         rng: of this task and meta-iteration, the same on every process.
 
     Returns:
-        The decoder that is now known to be the best: after greedy and perturb the first, which is an exact copy of the
-        leader, otherwise the leader.
+        The decoder that predicts from now on: after greedy and perturb the first, which is an exact copy of the leader,
+        otherwise the leader, which perturb alone may have given noise.
     """
     if "greedy" in spec.update:
         _greedy(head, optimizer, leader=leader, frozen="freeze" in spec.init)
@@ -50,13 +50,14 @@ def dec_update(
 
 
 def _greedy(head: Head, optimizer: Optimizer, *, leader: int, frozen: bool) -> None:
-    """All decoders become the leader, with its moments; those that do not learn have none."""
+    """All decoders become the leader, with its moments; where only the first learns, it keeps its own.
+
+    A leader that does not learn has moments of zero, from which the optimiser would take steps far too large so late.
+    """
     for values in head.own().values():
         values.copy_(values[leader].clone().expand_as(values))
-        for moment in moments(optimizer, values):
+        for moment in moments(optimizer, values) if not frozen else ():
             moment.copy_(moment[leader].clone().expand_as(moment))
-            if frozen:
-                moment[1:] = 0.0
 
 
 def _perturb(head: Head, *, scale: float, rng: np.random.Generator) -> None:

@@ -4,7 +4,6 @@ The method is the subject of US patent 12,033,079 B2; it is off unless a recipe 
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,9 @@ class PseudoTasks:
     over corpora; of equal ones the first leads. Roles are scored on gold predicates. One encoder pass per batch serves
     all decoders of all tasks. Every process has all predictions, and so comes to the same costs; noise has a generator
     of its own, seeded by run, meta-iteration and task, so it is the same on all processes and in a run that is resumed.
+
+    All tasks are compared with the decoders that predicted so far, then all of them change: under JMT, where upper
+    tasks read what lower ones predict, their costs are those with the former best decoders of these.
 
     Deviation: the paper chooses by a validation split, on which it reports as well; control rows are a part of the
     training rows set aside unless ``control`` is ``dev``, so that dev remains for selecting the model.
@@ -85,11 +87,7 @@ class PseudoTasks:
 
     def published(self, model: SeqMTLModel) -> SeqMTLModel:
         """The model for a checkpoint: with the best decoder of each task alone, unless all are to be kept."""
-        if self.spec.keep_decoders:
-            return model
-        model = deepcopy(model)
-        model.keep_best_decoders()
-        return model
+        return model if self.spec.keep_decoders else model.with_best_decoders()
 
     def costs(self) -> Costs:
         """The control cost of each decoder of each task."""

@@ -159,7 +159,7 @@ def _splits(prepared: Prepared) -> Iterator[tuple[str, str, Sequence[Row]]]:
     for name, source in prepared.train.items():
         if isinstance(source, ListSource):
             yield name, "train", source.rows
-    for split, rows in (("dev", prepared.dev), ("test", prepared.test)):
+    for split, rows in (("control", prepared.control), ("dev", prepared.dev), ("test", prepared.test)):
         for name, found in rows.items():
             yield name, split, found
 

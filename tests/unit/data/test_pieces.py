@@ -154,3 +154,14 @@ def test_a_slow_tokenizer_is_an_error(tmp_path: Path):
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CanineTokenizer"}', encoding="utf-8")
     with pytest.raises(EncoderError, match="only a slow tokenizer"):
         load_tokenizer(str(tmp_path))
+
+
+def test_only_so_many_words_are_remembered_and_none_is_wrong(tiny_tokenizers, monkeypatch):
+    monkeypatch.setattr("seqmtl.data.pieces.REMEMBERED", 3)
+    ours = PieceTokenizer(load_tokenizer(str(tiny_tokenizers / "wordpiece")), limit=16)
+    theirs = PieceTokenizer(load_tokenizer(str(tiny_tokenizers / "wordpiece")), limit=16)
+    for words in (["the", "a"], ["old", "the"], ["man", "the"], ["a", "dog", "saw", "the", "old"], ["a"]):
+        assert ours.pieces(words) == [theirs.pieces([word])[0] for word in words]
+        assert len(ours._known) <= 5  # the words of one call stay together
+    ours.pieces(["b"])
+    assert len(ours._known) == 1

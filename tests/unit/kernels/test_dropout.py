@@ -68,3 +68,11 @@ def test_torch_does_the_rest(shape, p, training, dtype):
 def test_a_wrong_probability_is_torchs_error():
     with pytest.raises(ValueError, match="dropout probability"):
         dropout(torch.ones(100, 100), 1.5)
+
+
+def test_under_vmap_each_sample_has_a_mask_of_its_own_as_torch_gives_it():
+    torch.manual_seed(1)
+    masks = torch.func.vmap(lambda x: dropout(x, 0.5), randomness="different")(torch.ones(2, 100, 100)) != 0.0
+    assert not masks[0].equal(masks[1])
+    with pytest.raises(RuntimeError, match="randomness"):
+        torch.func.vmap(lambda x: dropout(x, 0.5))(torch.ones(2, 100, 100))

@@ -91,3 +91,57 @@ def test_a_bias_that_is_no_run_of_numbers_is_torchs(onednn, kind):
     given = {"strided": torch.stack([bias, bias], 1)[:, 0], "expanded": bias[:1].expand(128), "broadcast": bias[:1]}
     assert linear(states, weight, given[kind]).equal(F.linear(states, weight, given[kind]))
     assert not onednn
+
+
+def test_the_backward_pass_keeps_only_what_it_needs(onednn):
+    states, weight, bias = tensors(64, 160)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape) or t, lambda t: t):
+        linear(states, weight.detach(), bias.detach())
+        linear(states.detach(), weight, bias)
+        linear(states.detach(), weight.detach(), bias)
+    assert kept == [weight.shape, states.shape]
+    assert len(onednn) == 3
+
+
+class Tagged(torch.Tensor):
+    pass
+
+
+def traced(map_, *given):
+    return torch.jit.trace(map_, given, check_trace=False)(*given)
+
+
+def exported(map_, *given):
+    class Module(torch.nn.Module):
+        def forward(self, *given):
+            return map_(*given)
+
+    return torch.export.export(Module(), given).module()(*given)
+
+
+def forward_derivative(map_, states, weight, bias):
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(states, torch.ones_like(states))
+        return torch.autograd.forward_ad.unpack_dual(map_(dual, weight, bias)).tangent
+
+
+WATCHED = {
+    "jit.trace": traced,
+    "export": exported,
+    "vmap": lambda map_, *given: torch.func.vmap(map_, in_dims=(0, None, None))(given[0][None], *given[1:])[0],
+    "jvp": lambda map_, *given: torch.func.jvp(map_, given, tuple(map(torch.ones_like, given)))[1],
+    "jacobian": lambda map_, *given: torch.func.grad(lambda *g: map_(*g).sum())(*given),
+    "forward derivative": forward_derivative,
+    "subclass": lambda map_, *given: map_(given[0].as_subclass(Tagged), *given[1:]),
+}
+
+
+@pytest.mark.parametrize("how", WATCHED)
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_whoever_watches_finds_torchs_own_form(onednn, how):
+    given = [one.detach() for one in tensors(64, 160)]
+    found, wanted = WATCHED[how](linear, *given), WATCHED[how](F.linear, *given)
+    assert not onednn
+    assert type(found) is type(wanted)
+    torch.testing.assert_close(found, wanted)

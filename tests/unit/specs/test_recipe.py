@@ -52,6 +52,16 @@ def test_the_named_combinations_of_pseudo_task_augmentation(name):
                 assert spec.model_dump(exclude=other) == load_recipe(plain)[0].model_dump(exclude=other)
 
 
+def test_decoders_that_are_moved_are_not_anchored(tiny):
+    tiny["sharing"] = {"kind": "jmt", "tower": {"kind": "bilstm"}, "successive_regularisation": {}}
+    tiny["mixture"]["schedule"] = "sequential"
+    tiny["pseudo_tasks"] = {"decoders": 2}
+    parse(tiny)
+    tiny["pseudo_tasks"]["update"] = ["perturb"]
+    with pytest.raises(ConfigError, match=r"pseudo_tasks.update: .*successive_regularisation"):
+        parse(tiny)
+
+
 def test_a_dumped_recipe_is_the_same_recipe(tiny):
     spec = parse(tiny)
     assert parse(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec

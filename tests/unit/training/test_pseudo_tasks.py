@@ -301,6 +301,14 @@ def test_comparing_decoders_draws_nothing_so_that_training_goes_on_as_without(fi
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_what_is_kept_in_checkpoints_does_not_change_training(fit, tiny):
+    tiny["training"] |= {"evaluate_every": 1}
+    found = [fit(f"{kept}", steps=24, decoders=3, every=9, keep_decoders=kept)[1] for kept in (True, False)]
+    ours, theirs = ([{k: v for k, v in e.items() if k != "words_per_second"} for e in events] for events in found)
+    assert sum(event["kind"] == "dev" for event in ours) > 1
+    assert ours == theirs
+
+
 def test_the_history_has_costs_leaders_and_rates(fit):
     _, events = fit(steps=5, decoders=3, every=2, **EVERYTHING)
     found = of_kind(events, META_ITERATION)
@@ -405,7 +413,12 @@ def test_k_to_1_keeps_every_bit_of_what_the_best_decoder_says(tiny):
 
     before, said = scores(), Annotator(model, training.prepared.indexer)(rows)
     parameters = model.num_parameters()
-    model.keep_best_decoders()
+    drawing, several = torch.get_rng_state(), model
+    model = several.with_best_decoders()
+    assert torch.equal(torch.get_rng_state(), drawing)
+    assert several.config.decoders
+    assert several.num_parameters() == parameters
+    assert model.encoder is several.encoder
     assert model.config.decoders == {}
     assert all(head.decoders == 1 for head in model.heads.values())
     assert not model.training
@@ -414,8 +427,8 @@ def test_k_to_1_keeps_every_bit_of_what_the_best_decoder_says(tiny):
     assert all(torch.equal(values, before[task]) for task, values in scores().items())
     assert Annotator(model, training.prepared.indexer)(rows) == said
     weights = {name: values.clone() for name, values in model.state_dict().items()}
-    model.keep_best_decoders()  # nothing is left to do
-    assert all(torch.equal(values, weights[name]) for name, values in model.state_dict().items())
+    again = model.with_best_decoders()  # nothing is left to do
+    assert all(torch.equal(values, weights[name]) for name, values in again.state_dict().items())
 
 
 def test_each_tasks_best_checkpoint_has_one_decoder_too(fit, tiny):

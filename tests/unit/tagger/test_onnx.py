@@ -1,0 +1,40 @@
+"""The model as an ONNX graph, run by onnxruntime."""
+
+import pytest
+import torch
+
+from seqmtl import ConfigError, Tagger
+from seqmtl.tagger.onnx import Emissions, export_onnx, tensors_of
+
+SENTENCES = [
+    [["Anna", "gave", "Bob", "the", "book", "."], ["She", "slept"]],
+    [["Yes"], ["the", "old", "man"] * 12, ["unbelievable"]],  # the second is longer than a window
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("characters", [None, {"kind": "cnn", "dim": 8, "width": 16}], ids=["pieces", "spelling"])
+def test_onnxruntime_gives_the_scores_of_torch(tiny_model, tmp_path, characters):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    tiny = tiny_model(characters=characters, case=True)
+    tagger = Tagger(tiny.model, tiny.indexer)
+    export_onnx(tagger, tmp_path / "model.onnx")
+    session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    assert set(names) == {"upos", "chunk", "ner"}
+    for sentences in SENTENCES:
+        given = tensors_of(tiny.indexer(sentences))
+        found = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})
+        with torch.no_grad():
+            wanted = Emissions(tiny.model, names)(given)
+        for ours, theirs in zip(found, wanted, strict=True):
+            torch.testing.assert_close(torch.from_numpy(ours), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_what_cannot_be_exported_is_refused(tiny_run, tiny_model, tmp_path):
+    with pytest.raises(ConfigError, match="export_onnx: is for encoders of kind 'transformer'"):
+        export_onnx(Tagger.from_pretrained(tiny_run), tmp_path / "model.onnx")
+    tiny = tiny_model("predicate", "srl")
+    with pytest.raises(ConfigError, match="no task of this tagger labels words"):
+        export_onnx(Tagger(tiny.model, tiny.indexer), tmp_path / "model.onnx")
