@@ -100,7 +100,7 @@ class SeqMTLConfig(PreTrainedConfig):
             shape.pop("_name_or_path", None)
         return cls(
             # Where files lay on this machine is nobody else's business; the recipe of the run names them.
-            encoder=public_encoder(encoder).model_dump(mode="json"),
+            encoder=public_encoder(encoder).model_dump(mode="json", exclude={"lora"}),  # adapters are merged
             backbone=shape,
             sharing=sharing.model_dump(mode="json", exclude={"alpha_from"}),
             tasks=[task.to_dict() for task in tasks],

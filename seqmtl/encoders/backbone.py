@@ -4,6 +4,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils.peft_utils import ADAPTER_CONFIG_NAME, find_adapter_config_file
 
 from seqmtl.errors import EncoderError
 from seqmtl.specs.packages import cannot_load, locate
@@ -28,6 +29,9 @@ def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrained
         EncoderError: when there is no such encoder, or its weights are missing, broken, a pickle, or of other shapes.
     """
     try:
+        if find_adapter_config_file(locate(pretrained), revision=revision) is not None:
+            # Where peft is installed, transformers would put the adapter over the weights, and read it from a pickle.
+            raise ValueError(f"{ADAPTER_CONFIG_NAME}: it is an adapter, or has one; merge it into its encoder first")
         model = AutoModel.from_pretrained(
             locate(pretrained), revision=revision, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
         )

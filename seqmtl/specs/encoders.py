@@ -37,6 +37,20 @@ class CharacterBiLSTMSpec(CommonCharacters):
 CharacterSpec = Annotated[CharacterCNNSpec | CharacterBiLSTMSpec, Field(discriminator="kind")]
 
 
+class LoRASpec(Spec):
+    """Low-rank adapters beside linear maps of a pretrained transformer, which train in its place (Hu et al. 2022).
+
+    They learn at ``training.learning_rates.encoder``. The checkpoint has them merged into the weights.
+    """
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1, description="updates are scaled by alpha / rank")
+    dropout: Probability = Field(default=0.05, description="of what an adapter reads")
+    modules: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="ends of the names of linear maps, as query; null: all of each block"
+    )
+
+
 class TransformerEncoderSpec(Spec):
     """Any pretrained ``AutoModel``, its sub-word states pooled to words.
 
@@ -49,6 +63,10 @@ class TransformerEncoderSpec(Spec):
     pooling: Literal["first", "mean", "last"] = "first"
     scalar_mix: bool = Field(default=False, description="learned mixture of all layers (Peters et al. 2018)")
     trainable_layers: int | None = Field(default=None, ge=0, description="fine-tune the top n layers only; null: all")
+    lora: LoRASpec | None = Field(
+        default=None,
+        description="freeze the encoder but for adapters in the blocks that would train; blocks of towers train whole",
+    )
     gradient_checkpointing: bool = False
     max_pieces: int | None = Field(
         default=None, ge=8, description="window size in sub-words; null: the encoder's limit"

@@ -1,6 +1,7 @@
 """One step of the optimiser."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,17 @@ from seqmtl.data.batching import deal
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Drawn, Step
 from seqmtl.data.tasks import Task
+from seqmtl.encoders.lora import merged
 from seqmtl.errors import TrainingError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.objectives.losses import Losses
 from seqmtl.objectives.weighting import joint_loss
+from seqmtl.sharing.base import Coupling
+from seqmtl.specs.encoders import TransformerEncoderSpec
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.phases import build_phases
 from seqmtl.training.setup import Prepared
+from seqmtl.training.sharded import gathered, placed, plan_shards
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,16 @@ class Learner:
         recipe = prepared.recipe
         self.plain_optimizer = build_optimizer(prepared.model, recipe.training)
         self.schedule = build_schedule(self.plain_optimizer, recipe.training, steps=steps)
+        self._blank: SeqMTLModel | None = None
+        if accelerator.is_fsdp2:
+            self._blank = deepcopy(prepared.model)  # before the other is cut in shards
+            assert accelerator.state.fsdp_plugin is not None
+            plan_shards(accelerator.state.fsdp_plugin, prepared.model)
         self.wrapped, self.optimizer = accelerator.prepare(prepared.model, self.plain_optimizer)
         self.model: SeqMTLModel = accelerator.unwrap_model(self.wrapped)
         self.phases = build_phases(recipe, self.model)
         self.halved = False
+        self._adapted = isinstance(recipe.encoder, TransformerEncoderSpec) and recipe.encoder.lora is not None
         self._collate = Collator(prepared.indexer, prepared.tasks)
         self._weights = {task.name: task.spec.weight for task in prepared.tasks}
         self._tokens = recipe.mixture.tokens_per_batch
@@ -62,6 +73,17 @@ class Learner:
     def rate(self) -> float:
         """The learning rate of the first group in the next step."""
         return float(self.schedule.get_last_lr()[0])
+
+    def usable(self) -> SeqMTLModel:
+        """The model as it is now, whole and without adapters: itself or a copy; every process calls this."""
+        return merged(self._whole()) if self._adapted else self._whole()
+
+    def coupling(self) -> Coupling:
+        """What the sharing scheme has learned so far; every process calls this."""
+        if self._blank is None:
+            return self.model.sharing.coupling()
+        self._blank.sharing.load_state_dict(gathered(self.model.sharing.state_dict()))
+        return self._blank.sharing.coupling()
 
     def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> list[Cost]:
         """Take a step.
@@ -86,10 +108,11 @@ class Learner:
         return costs
 
     def state_dict(self) -> dict[str, Any]:
-        """What it has learned, how it goes on learning."""
+        """What it has learned, how it goes on learning; every process calls this, and the first has what is whole."""
+        main = self._accelerator.is_main_process
         return {
-            "model": self.model.state_dict(),
-            "optimizer": with_names(self.optimizer.state_dict()),
+            "model": gathered(self.model.state_dict(), keep=main),
+            "optimizer": with_names(gathered(self.optimizer.state_dict(), keep=main)),
             "schedule": self.schedule.state_dict(),
             "phases": self.phases.state_dict() if self.phases else None,
             "halved": self.halved,
@@ -97,12 +120,29 @@ class Learner:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(with_numbers(state["optimizer"]))
+        mine = self.model.state_dict()
+        self.model.load_state_dict({name: placed(value, like=mine[name]) for name, value in state["model"].items()})
+        self.optimizer.load_state_dict(self._placed_moments(with_numbers(state["optimizer"])))
         self.schedule.load_state_dict(state["schedule"])
         if self.phases:
             self.phases.load_state_dict(state["phases"])
         self.halved = state["halved"]
+
+    def _whole(self) -> SeqMTLModel:
+        """The model itself, or a copy gathered from its shards."""
+        if self._blank is None:
+            return self.model
+        self._blank.load_state_dict(gathered(self.model.state_dict()))
+        return deepcopy(self._blank).to(self._accelerator.device)  # type: ignore[arg-type]  # transformers' stub wants a module
+
+    def _placed_moments(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of the optimiser, with the moments where their parameters are."""
+        parameters = [p for group in self.plain_optimizer.param_groups for p in group["params"]]
+        placed_moments = {
+            number: {name: placed(value, like=parameters[number]) for name, value in moments.items()}
+            for number, moments in state["state"].items()
+        }
+        return {**state, "state": placed_moments}
 
     def _add_gradients(self, step: Step, words: Mapping[str, int]) -> list[Cost] | None:
         """The costs of this process's micro-batches, once backward; None when they do not fit into memory."""

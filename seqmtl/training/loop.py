@@ -19,6 +19,7 @@ from seqmtl.evaluation.evaluator import predict_rows, score_rows
 from seqmtl.evaluation.predictions import Annotator
 from seqmtl.evaluation.report import score_table, scores_from_json, scores_to_json
 from seqmtl.evaluation.scores import TaskScore
+from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import moving
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training.course import Course
@@ -114,7 +115,6 @@ class Run:
         self.pseudo_tasks = build_pseudo_tasks(
             prepared, self.learner.plain_optimizer, steps=self.steps, processes=accelerator
         )
-        self.annotator = Annotator(self.learner.model, prepared.indexer)
         self.course = Course()
         self.mixed = Mixed(self.tasks)
         self.running = RunningLosses(list(self.tasks), accelerator.device)
@@ -167,13 +167,14 @@ class Run:
         self.accelerator.wait_for_everyone()
         state = self.states.newest() if resume else None
         if state is None:
+            coupling = self.learner.coupling()
             if resume:
                 self.say("holds no state to go on from: training starts at the beginning")
             if self.history:
                 clear_folder(self.out)
                 self.states.clear()
                 self.history.start()
-                self.history.add_coupling(0, self.learner.model.sharing.coupling())
+                self.history.add_coupling(0, coupling)
         else:
             saved = self.states.read_shared(state)
             check_same_run(saved["facts"], self.facts, out=self.out, step=saved["course"]["step"])
@@ -217,8 +218,10 @@ class Run:
         """
         done = self.course.step
         bar.advance()
-        if self.history and done % self.spec.log_coupling_every == 0:
-            self.history.add_coupling(done, moving(self.learner.model.sharing.coupling()))
+        if done % self.spec.log_coupling_every == 0:
+            coupling = moving(self.learner.coupling())
+            if self.history:
+                self.history.add_coupling(done, coupling)
         if done % LOG_EVERY and done < self.steps:
             return
         self.loss_watch.look()
@@ -267,16 +270,18 @@ class Run:
     def finish(self) -> Scores:
         """Score the best model on the test splits, and write what is left to write."""
         main = self.accelerator.is_main_process
-        if not self.prepared.dev and main:
-            self._save_model(self.out)
+        coupling = self.learner.coupling()
+        if not self.prepared.dev:
+            model = self.learner.usable()
+            if main:
+                self._save_model(self.out, model)
         self.accelerator.wait_for_everyone()
         best, _ = load_checkpoint(self.out)  # on every process
-        annotator = Annotator(best.to(self.accelerator.device), self.prepared.indexer)
-        test = self._score(annotator, self.prepared.test, split="test")
+        test = self._score(best.to(self.accelerator.device), self.prepared.test, split="test")
         for corpus, by_task in test.items():
             self.console.print(score_table(by_task, title=f"{corpus} test"))
         if self.history:
-            self.history.add_coupling(self.course.step, self.learner.model.sharing.coupling())
+            self.history.add_coupling(self.course.step, coupling)
             self.history.plot()
             best_per_task = self.selection.best_per_task.items()
             save_metrics(
@@ -310,7 +315,8 @@ class Run:
     def _score_dev(self, speed: float) -> None:
         """Score dev; the model becomes the checkpoint if it is the best so far."""
         main, epoch = self.accelerator.is_main_process, self.course.epoch
-        scores = self._score(self.annotator, self.prepared.dev, split="dev")
+        model = self.learner.usable()
+        scores = self._score(model, self.prepared.dev, split="dev")
         flat = mean_over_corpora(scores)
         self.accelerator.log({f"dev/{task}": score for task, score in flat.items()}, step=self.course.step)
         if self.history:
@@ -320,22 +326,21 @@ class Run:
                 self.console.print(score_table(by_task, title=f"{corpus} dev, epoch {epoch}, {speed:,.0f} words/s"))
         if self.spec.save_best_per_task and main:
             for task in self.selection.improved(flat):
-                self._save_model(self.out / BEST / task)
+                self._save_model(self.out / BEST / task, model)
                 save_recipe(self.out / BEST / task, self.prepared.recipe)
         if self.selection.update(flat, epoch) and main:
-            self._save_model(self.out)
+            self._save_model(self.out, model)
         self.accelerator.wait_for_everyone()
 
-    def _save_model(self, folder: Path) -> None:
-        """Write the model as it is to be used: of each task the best decoder alone, unless all are to be kept."""
-        model = self.learner.model
+    def _save_model(self, folder: Path, model: SeqMTLModel) -> None:
+        """Write a usable model: of each task the best decoder alone, unless all are to be kept."""
         save_checkpoint(
             folder, self.pseudo_tasks.published(model) if self.pseudo_tasks else model, self.prepared.indexer
         )
 
-    def _score(self, annotator: Annotator, splits: Mapping[str, list[Row]], *, split: str) -> Scores:
+    def _score(self, model: SeqMTLModel, splits: Mapping[str, list[Row]], *, split: str) -> Scores:
         """Score a model on a split of each corpus, with the sentences dealt to all processes."""
-        scores = {}
+        scores, annotator = {}, Annotator(model, self.prepared.indexer)
         for corpus, rows in splits.items():
             with watch(self.console, f"{corpus} {split}", total=len(rows)) as bar:
                 predictions = predict_rows(annotator, rows, processes=self.accelerator, advance=bar.advance)

@@ -26,6 +26,7 @@ from seqmtl.training.folder import make_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
 from seqmtl.training.setup import load_corpora, prepare, resolved
+from seqmtl.training.sharded import check_shards
 
 
 def train_recipe(
@@ -71,6 +72,9 @@ def train_recipe(
     )
     quiet = not accelerator.is_main_process
     check_launch(accelerator.distributed_type)
+    if accelerator.distributed_type == DistributedType.FSDP:
+        assert accelerator.state.fsdp_plugin is not None
+        check_shards(recipe, accelerator.state.fsdp_plugin)
     prepared = prepare(recipe, folder=folder or Path())
     if spec.trackers:
         accelerator.init_trackers(recipe.name)
@@ -92,16 +96,15 @@ def check_trackers(trackers: Sequence[str]) -> None:
 
 
 def check_launch(kind: DistributedType) -> None:
-    """Make sure that each process is to hold the whole model, as evaluation and saved states take for granted.
+    """Make sure that each process holds the whole model or shards that can be gathered, for scores and saved states.
 
     Raises:
         ConfigError: when it was launched otherwise.
     """
-    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+    if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise ConfigError(
-            f"launched with {kind.value}, which gives each process a part of the model, and a run needs all of it: for "
-            "its scores and its states; launch it with distributed_type MULTI_GPU, and with "
-            "encoder.gradient_checkpointing=true where memory is short"
+            f"launched with {kind.value}, which takes optimiser and clipping into its own hands; launch it with "
+            "distributed_type MULTI_GPU, or FSDP and fsdp_version 2 where a model is too large for one GPU to train"
         )
 
 

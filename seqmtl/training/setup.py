@@ -21,6 +21,8 @@ from seqmtl.data.source import ListSource, Source, StreamSource
 from seqmtl.data.tasks import Task, build_task
 from seqmtl.encoders.backbone import load_backbone_config
 from seqmtl.encoders.bilstm import BiLSTMEncoder
+from seqmtl.encoders.lora import add_adapters, check_peft
+from seqmtl.encoders.transformer import TransformerEncoder
 from seqmtl.errors import ConfigError, DataError, nearest
 from seqmtl.heads.softmax import SoftmaxHead, balanced_weights
 from seqmtl.labels.schemes import OUTSIDE, split_tag
@@ -45,7 +47,7 @@ class Prepared:
         recipe: what was asked for.
         tasks: with their label inventories.
         indexer: sentences to tensors.
-        model: new, on the CPU.
+        model: new, on the CPU; with adapters in its encoder if the recipe asks for them.
         train: where training rows come from, per corpus.
         dev, test: rows to be scored, per corpus; a corpus without the split, or without any task's layer in it, is
             left out.
@@ -80,6 +82,9 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
         EncoderError: when the encoder cannot be loaded.
     """
     seed_everything(recipe.training.seed)
+    lora = recipe.encoder.lora if isinstance(recipe.encoder, TransformerEncoderSpec) else None
+    if lora is not None:
+        check_peft()
     backbone = _backbone_config(recipe)  # first, because a misspelt encoder should not wait for large corpora
     ready = dict(datasets or {})
     recipe = resolved(recipe, folder=folder, ready=tuple(ready))
@@ -121,6 +126,9 @@ def prepare(recipe: RecipeSpec, *, folder: Path, datasets: Mapping[str, Corpus] 
         assert indexer.words is not None
         load_vectors(model.encoder, recipe.encoder, vocabulary=indexer.words.vocabulary, sentences=sentences)
     warm_start = start.put_into(model, indexer)
+    if lora is not None:  # now that all weights, to which names and vocabularies lead, are there
+        assert isinstance(model.encoder, TransformerEncoder)
+        add_adapters(model.encoder.model, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, modules=lora.modules)
     return Prepared(recipe, tasks, indexer, model, split.train, dev, test, split.control, warm_start)
 
 

@@ -84,6 +84,12 @@ def test_pickled_weights_are_not_read(folder: Path):
         load_backbone(str(folder))
 
 
+def test_an_adapter_is_not_put_over_the_weights(folder: Path):
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "evil/base"}')
+    with pytest.raises(EncoderError, match=r"adapter_config\.json: it is an adapter, or has one; merge it"):
+        load_backbone(str(folder))
+
+
 @pytest.mark.parametrize("kept", [0, 4, 500, -100])
 def test_broken_weights_are_an_error(folder: Path, kept: int):
     path = folder / "model.safetensors"

@@ -169,6 +169,13 @@ def test_one_process_and_two_learn_the_same_on_an_encoder_that_is_run_twice(case
 
 
 @pytest.mark.slow
+def test_one_process_and_two_learn_the_same_through_adapters(case, tmp_path):
+    recipe = case(SHARING["sluice of blocks"])
+    recipe["encoder"] |= {"lora": {"rank": 2, "dropout": 0.0}}
+    check(recipe, tmp_path)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", OVER_DATA)
 def test_only_penalties_over_data_depend_on_how_a_step_is_dealt(case, tmp_path, penalty):
     found = learned(case(SHARING["shared-private"] | OVER_DATA[penalty]), tmp_path)

@@ -204,9 +204,9 @@ def test_tables_of_draws_dev_and_test_are_printed(tiny, tmp_path):
         assert part in shown.getvalue()
 
 
-def test_a_run_whose_processes_would_have_parts_of_the_model_is_refused():
-    for kind in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU):
+def test_a_run_that_another_library_would_take_over_is_refused():
+    for kind in (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU, DistributedType.FSDP):
         check_launch(kind)
-    for kind in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+    for kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         with pytest.raises(ConfigError, match=f"launched with {kind.value}.*MULTI_GPU"):
             check_launch(kind)
