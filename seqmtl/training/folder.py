@@ -30,6 +30,8 @@ OURS = (
     "vocabulary.json",
 )
 
+SHOWN = 3  # names in a message
+
 
 def make_folder(out: Path) -> None:
     """Make a folder to write to.
@@ -45,8 +47,40 @@ def make_folder(out: Path) -> None:
         raise ConfigError(f"{out}: cannot be written to; choose another folder")
 
 
+def make_run_folder(out: Path) -> None:
+    """Make a folder for a run.
+
+    Raises:
+        ConfigError: when it cannot be made or written to, or holds what a run would overwrite and no run has written.
+    """
+    make_folder(out)
+    check_folder(out)
+
+
+def check_folder(out: Path) -> None:
+    """Make sure that nothing in ``out`` would be lost but what a former run left there.
+
+    Raises:
+        ConfigError: naming what would be.
+    """
+    if _is_run(out):
+        return
+    theirs = sorted(path.name for pattern in (STATE, BEST, *OURS) for path in out.glob(pattern))
+    if theirs:
+        shown = ", ".join(theirs[:SHOWN]) + (f" and {len(theirs) - SHOWN} more" if len(theirs) > SHOWN else "")
+        raise ConfigError(
+            f"{out}: is no run, and has {shown}, which a run would overwrite or remove; choose another --out, or move "
+            "them away"
+        )
+
+
 def clear_folder(out: Path) -> None:
-    """Remove what a former run left in ``out``; a folder that was none stays as it is."""
+    """Remove what a former run left in ``out``.
+
+    Raises:
+        ConfigError: when no run has written what has the name of such a thing; nothing is touched then.
+    """
+    check_folder(out)
     if not _is_run(out):
         return
     tidy_folder(out)

@@ -171,7 +171,6 @@ class Run:
                 self.say("holds no state to go on from: training starts at the beginning")
             if self.history:
                 clear_folder(self.out)
-                self.states.clear()
                 self.history.start()
                 self.history.add_coupling(0, self.learner.model.sharing.coupling())
         else:

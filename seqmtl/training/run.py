@@ -22,7 +22,7 @@ from seqmtl.hub import fetch
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training.allocation import keep_freed_memory
-from seqmtl.training.folder import make_folder
+from seqmtl.training.folder import make_run_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
 from seqmtl.training.setup import load_corpora, prepare, resolved
@@ -60,7 +60,7 @@ def train_recipe(
     """
     spec = recipe.training
     check_trackers(spec.trackers)
-    make_folder(Path(out))
+    make_run_folder(Path(out))
     keep_freed_memory()
     accelerator = Accelerator(
         # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.
