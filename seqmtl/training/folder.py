@@ -9,13 +9,15 @@ from seqmtl.training.history import HISTORY
 
 BEST = "best"  # holds a checkpoint per task
 STATE = "state"  # holds what a run that is not finished needs to go on
+FINISHED = "metrics.json"  # says that a run is
+CONFIG = "config.json"  # says that there is a checkpoint
 # What a run writes; nothing else in its folder is ever removed.
 OURS = (
-    "metrics.json",  # first: it says that the run is finished
+    FINISHED,
+    CONFIG,
     HISTORY,
     "added_tokens.json",
     "chat_template.jinja",
-    "config.json",
     "coupling-*.png",
     "model*.safetensors",
     "model.safetensors.index.json",
@@ -77,6 +79,9 @@ def check_folder(out: Path) -> None:
 def clear_folder(out: Path) -> None:
     """Remove what a former run left in ``out``.
 
+    What a kill leaves in the course of it is a run that is not finished, to be removed by the next one: what says
+    otherwise goes first, and the history last.
+
     Raises:
         ConfigError: when no run has written what has the name of such a thing; nothing is touched then.
     """
@@ -84,11 +89,15 @@ def clear_folder(out: Path) -> None:
     if not _is_run(out):
         return
     tidy_folder(out)
-    for folder in (STATE, BEST):
-        remove_folder(out / folder)
+    (out / FINISHED).unlink(missing_ok=True)
+    (out / HISTORY).touch()  # pruning leaves none
+    remove_folder(out / STATE)
     for pattern in OURS:
         for file in out.glob(pattern):
-            file.unlink()
+            if file.name != HISTORY:
+                file.unlink()
+    remove_folder(out / BEST)
+    (out / HISTORY).unlink()
 
 
 def tidy_folder(out: Path) -> None:
@@ -99,4 +108,4 @@ def tidy_folder(out: Path) -> None:
 
 def _is_run(out: Path) -> bool:
     """Whether a run was trained there, to its end or not, or saved by pruning, which leaves no history."""
-    return (out / HISTORY).exists() or ((out / "config.json").exists() and (out / "recipe.yaml").exists())
+    return (out / HISTORY).exists() or ((out / CONFIG).exists() and (out / "recipe.yaml").exists())
