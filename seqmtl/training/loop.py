@@ -22,7 +22,7 @@ from seqmtl.evaluation.scores import TaskScore
 from seqmtl.sharing.coupling import moving
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training.course import Course
-from seqmtl.training.folder import BEST, clear_folder, tidy_folder
+from seqmtl.training.folder import BEST, CONFIG, clear_folder, tidy_folder
 from seqmtl.training.history import History
 from seqmtl.training.interruption import Interruption
 from seqmtl.training.learner import Learner, labelled_words
@@ -160,12 +160,17 @@ class Run:
 
         Raises:
             CheckpointError: when the state is broken.
-            ConfigError: when it is not of this run.
+            ConfigError: when it is not of this run, or there is none, but a checkpoint that would be removed.
         """
         if self.accelerator.is_main_process:
             tidy_folder(self.out)
         self.accelerator.wait_for_everyone()
         state = self.states.newest() if resume else None
+        if resume and state is None and (self.out / CONFIG).exists():
+            raise ConfigError(
+                f"{self.out}: holds a checkpoint, but neither a state to go on from nor a finished run; choose another "
+                "--out, or start anew without --resume, which removes it"
+            )
         if state is None:
             if resume:
                 self.say("holds no state to go on from: training starts at the beginning")

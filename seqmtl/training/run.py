@@ -48,7 +48,7 @@ def train_recipe(
             folder.
         console: where to report; None: the standard output.
         resume: go on from the newest state in ``out``, to the same end as without the pause; where there is none,
-            start at the beginning. A run that is finished is left as it is.
+            and no checkpoint that would be lost, start at the beginning. A run that is finished is left as it is.
 
     Returns:
         Test scores per corpus and task.
