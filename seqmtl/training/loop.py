@@ -59,7 +59,7 @@ def train(prepared: Prepared, out: Path, *, console: Console, accelerator: Accel
             EncoderError of ``layer_decay``, it comes before anything in ``out`` is touched.
         DataError: when the streamed corpora turn out to be empty.
         StoppedError: when a signal asked for it; ``resume`` goes on.
-        TrainingError: when a loss is not finite, memory is too small, or the disk is full.
+        TrainingError: when a loss or a gradient is not finite, memory is too small, or the disk is full.
     """
     run = Run(prepared, out, console=console, accelerator=accelerator)
     if resume and (scores := run.finished()) is not None:
@@ -202,10 +202,10 @@ class Run:
     def learn(self, step: Step) -> None:
         """Take a step, and count it."""
         words = labelled_words(self.tasks, step)
-        costs = self.learner.learn(step, words=words, epoch=self.course.epoch + 1)
+        taken = self.learner.learn(step, words=words, epoch=self.course.epoch + 1)
         self.course.step += 1
-        self.loss_watch.add(self.course.step, costs)
-        for cost in costs:
+        self.loss_watch.add(self.course.step, taken)
+        for cost in taken.costs:
             self.running.add(cost.losses)
         self.running.count(words)
         self.mixed.add(step, words)
@@ -217,7 +217,7 @@ class Run:
         """Show and write what is due at this step: now and then how the model stands.
 
         Raises:
-            TrainingError: when a loss is not finite.
+            TrainingError: when a loss or a gradient is not finite.
         """
         done = self.course.step
         bar.advance()
@@ -244,7 +244,7 @@ class Run:
         """Save the state after this step.
 
         Raises:
-            TrainingError: when a loss is not finite, or the disk is full; the state before is kept.
+            TrainingError: when a loss or a gradient is not finite, or the disk is full; the state before is kept.
         """
         self.loss_watch.look()
         shared = {name: part.state_dict() for name, part in self.shared.items()}

@@ -56,7 +56,7 @@ def train_recipe(
     Raises:
         SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order.
         StoppedError: when SIGTERM or SIGUSR1 asked for it; ``resume`` goes on.
-        TrainingError: when a loss is not finite, memory is too small, or the disk is full.
+        TrainingError: when a loss or a gradient is not finite, memory is too small, or the disk is full.
     """
     spec = recipe.training
     check_trackers(spec.trackers)
