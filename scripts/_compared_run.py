@@ -1,4 +1,4 @@
-"""One run of a comparison, in a process of its own: train what the folder's recipe.yaml says, then score a split.
+"""One run of a comparison, in a process of its own: train what the folder's asked.yaml says, then score a split.
 
 python scripts/_compared_run.py FOLDER CORPUS SPLIT OVERRIDE
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _experiment import run_script
+from _experiment import ASKED, run_script
 from rich.console import Console
 from transformers.utils import logging
 
-from seqmtl import evaluate_checkpoint, train_recipe
-from seqmtl.checkpoints import METRICS, load_recipe_of
+from seqmtl import evaluate_checkpoint, load_recipe, train_recipe
+from seqmtl.checkpoints import METRICS
 from seqmtl.evaluation.evaluator import count_rows
 from seqmtl.training.history import HISTORY
 
@@ -29,7 +29,7 @@ def train_and_score(folder: Path, *, corpus: str, split: str, override: str) -> 
     The words per second are those of the last training epoch.
     """
     if not (folder / METRICS).exists():
-        recipe, home = load_recipe_of(folder)
+        recipe, home = load_recipe(str(folder / ASKED))
         train_recipe(recipe, folder, folder=home, console=Console())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     found = evaluate_checkpoint(folder, corpus=corpus, split=split, overrides=[override], device=device)[corpus]

@@ -11,6 +11,8 @@ from _benchmark import RESULTS, machine, write_section
 
 from seqmtl import SeqMTLError
 
+ASKED = "asked.yaml"  # in the folder of a run that is trained in a process of its own: the recipe for it
+
 
 def run_script(main: Callable[[], None]) -> None:
     """Run ``main``; a person's mistake ends in a line and status 2."""

@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 from _experiment import (
+    ASKED,
     check_comparison,
     comparison_options,
     machine_of,
@@ -45,9 +46,10 @@ from _experiment import (
 )
 
 from seqmtl import ConfigError, RecipeSpec, TrainingError, load_recipe
-from seqmtl.checkpoints import METRICS, load_recipe_of, save_recipe
+from seqmtl.checkpoints import METRICS, load_recipe_of, recipe_text
 from seqmtl.errors import nearest
 from seqmtl.evaluation import Comparison, paired_bootstrap
+from seqmtl.files import write_text
 from seqmtl.specs.corpora import CorpusEntry, CorpusRef, CorpusSpec, ToyCorpus
 from seqmtl.specs.pseudo_tasks import PseudoTasksSpec
 from seqmtl.specs.sharing import (
@@ -108,8 +110,7 @@ class Run:
             TrainingError: when the run fails; the folder's log.txt says all.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / METRICS).exists():
-            save_recipe(self.folder, self.recipe)
+        write_text(self.folder / ASKED, recipe_text(self.recipe))
         began = time.perf_counter()
         with (self.folder / "log.txt").open("w", encoding="utf-8") as log:
             done = subprocess.run(

@@ -17,10 +17,12 @@ from transformers.utils import logging
 
 from seqmtl import SeqMTLError, load_recipe, train_recipe
 
+OUT = "Run folder, the checkpoint; default: runs/NAME. A former run there is removed, unless it is resumed."
+
 
 def main(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder, the checkpoint; default: runs/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
     overrides: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE")] = [],  # noqa: B006 - only read
     resume: Annotated[Literal["auto"] | None, typer.Option(help="Go on from the newest state, if any.")] = None,
 ) -> None:

@@ -29,6 +29,7 @@ app = typer.Typer(
     help="Train one model for several layers of annotation, evaluate it, and tag raw text with it.",
 )
 
+OUT = "Run folder; default: runs/NAME. A former run there is removed, unless it is resumed."
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
@@ -43,7 +44,7 @@ Model = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or N
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
     resume: Annotated[
         Literal["auto"] | None, typer.Option(help="Go on from the newest state in the run folder, if there is one.")

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from rich.console import Console
+from torch import Tensor
 
 from seqmtl.data.batching import deal
 from seqmtl.data.collation import Collator
@@ -33,6 +34,19 @@ class Cost:
 
     rows: Sequence[Drawn]
     losses: Losses
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step that was taken.
+
+    Attributes:
+        costs: of the micro-batches of this process.
+        gradient_norm: of all parameters together, before it was clipped; the same on all processes.
+    """
+
+    costs: Sequence[Cost]
+    gradient_norm: Tensor
 
 
 class Learner:
@@ -85,7 +99,7 @@ class Learner:
         self._blank.sharing.load_state_dict(gathered(self.model.sharing.state_dict()))
         return self._blank.sharing.coupling()
 
-    def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> list[Cost]:
+    def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> Taken:
         """Take a step.
 
         Args:
@@ -101,11 +115,12 @@ class Learner:
         if self.phases and step.task:
             self.phases.add_gradient(epoch, step.task)
         rest_absent_tasks(self.model, words)
-        self._accelerator.clip_grad_norm_(self.wrapped.parameters(), self._clip_norm)
+        norm = self._accelerator.clip_grad_norm_(self.wrapped.parameters(), self._clip_norm)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
-        return costs
+        assert norm is not None  # as it is on a TPU alone
+        return Taken(costs, norm)
 
     def state_dict(self) -> dict[str, Any]:
         """What it has learned, how it goes on learning; every process calls this, and the first has what is whole."""

@@ -23,7 +23,7 @@ from seqmtl.modeling import SeqMTLModel
 from seqmtl.sharing.coupling import moving
 from seqmtl.specs.training import TrainingSpec
 from seqmtl.training.course import Course
-from seqmtl.training.folder import BEST, clear_folder, tidy_folder
+from seqmtl.training.folder import BEST, CONFIG, clear_folder, tidy_folder
 from seqmtl.training.history import History
 from seqmtl.training.interruption import Interruption
 from seqmtl.training.learner import Learner, labelled_words
@@ -60,7 +60,7 @@ def train(prepared: Prepared, out: Path, *, console: Console, accelerator: Accel
             EncoderError of ``layer_decay``, it comes before anything in ``out`` is touched.
         DataError: when the streamed corpora turn out to be empty.
         StoppedError: when a signal asked for it; ``resume`` goes on.
-        TrainingError: when a loss is not finite, memory is too small, or the disk is full.
+        TrainingError: when a loss or a gradient is not finite, memory is too small, or the disk is full.
     """
     run = Run(prepared, out, console=console, accelerator=accelerator)
     if resume and (scores := run.finished()) is not None:
@@ -160,19 +160,23 @@ class Run:
 
         Raises:
             CheckpointError: when the state is broken.
-            ConfigError: when it is not of this run.
+            ConfigError: when it is not of this run, or there is none, but a checkpoint that would be removed.
         """
         if self.accelerator.is_main_process:
             tidy_folder(self.out)
         self.accelerator.wait_for_everyone()
         state = self.states.newest() if resume else None
+        if resume and state is None and (self.out / CONFIG).exists():
+            raise ConfigError(
+                f"{self.out}: holds a checkpoint, but neither a state to go on from nor a finished run; choose another "
+                "--out, or start anew without --resume, which removes it"
+            )
         if state is None:
             coupling = self.learner.coupling()
             if resume:
                 self.say("holds no state to go on from: training starts at the beginning")
             if self.history:
                 clear_folder(self.out)
-                self.states.clear()
                 self.history.start()
                 self.history.add_coupling(0, coupling)
         else:
@@ -199,10 +203,10 @@ class Run:
     def learn(self, step: Step) -> None:
         """Take a step, and count it."""
         words = labelled_words(self.tasks, step)
-        costs = self.learner.learn(step, words=words, epoch=self.course.epoch + 1)
+        taken = self.learner.learn(step, words=words, epoch=self.course.epoch + 1)
         self.course.step += 1
-        self.loss_watch.add(self.course.step, costs)
-        for cost in costs:
+        self.loss_watch.add(self.course.step, taken)
+        for cost in taken.costs:
             self.running.add(cost.losses)
         self.running.count(words)
         self.mixed.add(step, words)
@@ -214,7 +218,7 @@ class Run:
         """Show and write what is due at this step: now and then how the model stands.
 
         Raises:
-            TrainingError: when a loss is not finite.
+            TrainingError: when a loss or a gradient is not finite.
         """
         done = self.course.step
         bar.advance()
@@ -243,7 +247,7 @@ class Run:
         """Save the state after this step.
 
         Raises:
-            TrainingError: when a loss is not finite, or the disk is full; the state before is kept.
+            TrainingError: when a loss or a gradient is not finite, or the disk is full; the state before is kept.
         """
         self.loss_watch.look()
         shared = {name: part.state_dict() for name, part in self.shared.items()}

@@ -1,8 +1,8 @@
-"""Losses that are not finite, and the rows that had them."""
+"""Losses and gradients that are not finite, and the rows that had them."""
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqmtl.errors import TrainingError
 from seqmtl.files import write_text
-from seqmtl.training.learner import Cost
+from seqmtl.training.learner import Cost, Taken
 
 NOT_FINITE = "not_finite-{process}.json"
 KEYS = {"distance": "weight"}  # of a penalty under `sharing`, where that is not its name
@@ -19,9 +19,9 @@ SHOWN = 3  # rows that a message names; the file names all
 
 
 class LossWatch:
-    """Keeps the losses of the latest steps, with their rows, until somebody looks whether they are finite.
+    """Keeps losses and gradient norms of the latest steps, with their rows, until somebody looks if they are finite.
 
-    They stay on the device, so that keeping them costs nothing and only a look waits for it. The first step with a loss
+    They stay on the device, so that keeping them costs nothing and only a look waits for it. The first step with one
     that is not finite is the one to blame: from then on, parameters are not finite, and neither is any loss.
     """
 
@@ -29,48 +29,67 @@ class LossWatch:
         """``out`` is where rows are written to."""
         self._out = out
         self._accelerator = accelerator
-        self._latest: list[tuple[int, Cost]] = []
+        self._latest: list[tuple[int, Taken]] = []
 
-    def add(self, step: int, costs: Sequence[Cost]) -> None:
-        """Keep what ``step`` cost this process."""
-        self._latest += [(step, cost) for cost in costs]
+    def add(self, step: int, taken: Taken) -> None:
+        """Keep what ``step`` came to in this process."""
+        self._latest.append((step, taken))
 
     def look(self) -> None:
-        """Look at all losses since the last look; all processes do so at the same step.
+        """Look at all steps since the last look; all processes do so at the same step.
 
         Raises:
-            TrainingError: when one is not finite, on all processes; those that had it in the first such step write the
-                rows of the micro-batch to a file and name them.
+            TrainingError: when a loss or a gradient is not finite, on all processes; those that had the loss in the
+                first such step write the rows of the micro-batch to a file and name them. Where only the gradient is
+                not, which processes have in common, each writes all its rows of the step.
         """
         latest, self._latest = self._latest, []
         if not latest:
             return
-        step, cost = next(self._not_finite(latest), (math.inf, None))
-        first = self._accelerator.gather(torch.tensor([float(step)], device=self._accelerator.device)).min().item()  # type: ignore[union-attr]
-        if first == math.inf:
+        bad = [] if _all_finite(latest, device=self._accelerator.device) else latest
+        costs = ((step, cost) for step, taken in bad for cost in taken.costs)
+        step, cost = next(((s, c) for s, c in costs if not _finite(_values(c))), (math.inf, None))
+        overflow, taken = next(((s, t) for s, t in bad if not t.gradient_norm.isfinite()), (math.inf, None))
+        found = torch.tensor([[float(step), float(overflow)]], device=self._accelerator.device)
+        first, first_overflow = self._accelerator.gather(found).amin(dim=0).tolist()  # type: ignore[union-attr]
+        if first == first_overflow == math.inf:
             return
+        if taken is not None and overflow < first:
+            norm = {"norm of the gradient": taken.gradient_norm}
+            raise TrainingError(self._blamed(int(overflow), taken.costs, norm))
         if cost is None or step > first:
-            raise TrainingError(f"a loss of another process is not finite in step {first:.0f}; its message says more")
-        raise TrainingError(self._blamed(int(step), cost))
+            raise TrainingError(
+                f"a loss of another process is not finite in step {min(first, first_overflow):.0f}; its message "
+                "says more"
+            )
+        raise TrainingError(self._blamed(int(step), [cost], _values(cost)))
 
-    def _not_finite(self, latest: Sequence[tuple[int, Cost]]) -> Iterator[tuple[int, Cost]]:
-        """Those with a loss that is not finite; one look at the device tells whether there are any."""
-        if not bool(torch.cat([value for _, cost in latest for value in _values(cost).values()]).isfinite().all()):
-            yield from (kept for kept in latest if not all(v.isfinite().all() for v in _values(kept[1]).values()))
-
-    def _blamed(self, step: int, cost: Cost) -> str:
-        """Write the rows of a micro-batch to a file, and say which they are."""
-        values = {name: value.mean().item() for name, value in _values(cost).items()}
-        rows = [{"corpus": corpus, "id": row["id"]} for corpus, row in cost.rows]
+    def _blamed(self, step: int, costs: Sequence[Cost], vectors: Mapping[str, Tensor]) -> str:
+        """Write the rows of micro-batches to a file, and say which they are, and what is not finite."""
+        values = {name: vector.mean().item() for name, vector in vectors.items()}
+        rows = [{"corpus": corpus, "id": row["id"]} for cost in costs for corpus, row in cost.rows]
         path = self._out / NOT_FINITE.format(process=self._accelerator.process_index)
         content = {"step": step, "values": {name: str(value) for name, value in values.items()}, "rows": rows}
         write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         found = [f"the {name} is {value}" for name, value in values.items() if not math.isfinite(value)]
         shown = ", ".join(f"{row['corpus']}/{row['id']}" for row in rows[:SHOWN])
         more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-        keys = [_key(name) for name, penalty in cost.losses.penalties.items() if not penalty.isfinite()]
+        penalties = [item for cost in costs for item in cost.losses.penalties.items()]
+        keys = dict.fromkeys(_key(name) for name, penalty in penalties if not penalty.isfinite())
         remedies = ["lower training.learning_rates", "lengthen training.warmup", *(f"lower {key}" for key in keys)]
         return f"{' and '.join(found)} in step {step}, rows {shown}{more} ({path}); {', or '.join(remedies)}"
+
+
+def _all_finite(latest: Sequence[tuple[int, Taken]], *, device: torch.device) -> bool:
+    """Whether there is nothing to blame, with one look at the device."""
+    vectors = [vector for _, taken in latest for cost in taken.costs for vector in _values(cost).values()]
+    norms = [taken.gradient_norm.reshape(1).float() for _, taken in latest]
+    # The norm of a step without any gradient is on the CPU.
+    return bool(torch.cat([vector.to(device) for vector in vectors + norms]).isfinite().all())
+
+
+def _finite(vectors: Mapping[str, Tensor]) -> bool:
+    return all(bool(vector.isfinite().all()) for vector in vectors.values())
 
 
 def _values(cost: Cost) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from seqmtl.errors import ConfigError
 from seqmtl.evaluation.report import scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.sharing.pruning import Pruning
-from seqmtl.training.folder import clear_folder, make_folder
+from seqmtl.training.folder import clear_folder, make_run_folder
 from seqmtl.training.run import Evaluation, evaluate_checkpoint
 from seqmtl.training.setup import resolved
 
@@ -61,7 +61,7 @@ def prune_checkpoint(
     Raises:
         CheckpointError: when the run is no checkpoint.
         ConfigError: when its scheme has no alphas, the threshold leaves a task nothing to read, ``out`` cannot be
-            written, or there is nothing to score; ``out`` is then as it was.
+            written or holds what is not of a run, or there is nothing to score; ``out`` is then as it was.
     """
     run, out = Path(run), Path(out)
     if out.resolve() == run.resolve():
@@ -71,7 +71,7 @@ def prune_checkpoint(
     pruning = model.prune_sharing(threshold)
     recipe, folder = load_recipe_of(run, overrides=overrides)
     recipe = resolved(recipe, folder=folder)  # its paths count from the run, and from ``out`` no more
-    make_folder(out)
+    make_run_folder(out)
     before = evaluate_checkpoint(run, split=split, overrides=overrides, device=device, console=console)
     clear_folder(out)
     save_checkpoint(out, model, indexer)

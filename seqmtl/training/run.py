@@ -22,7 +22,7 @@ from seqmtl.hub import fetch
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training.allocation import keep_freed_memory
-from seqmtl.training.folder import make_folder
+from seqmtl.training.folder import make_run_folder
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
 from seqmtl.training.setup import load_corpora, prepare, resolved
@@ -49,7 +49,7 @@ def train_recipe(
             folder.
         console: where to report; None: the standard output.
         resume: go on from the newest state in ``out``, to the same end as without the pause; where there is none,
-            start at the beginning. A run that is finished is left as it is.
+            and no checkpoint that would be lost, start at the beginning. A run that is finished is left as it is.
 
     Returns:
         Test scores per corpus and task.
@@ -57,11 +57,11 @@ def train_recipe(
     Raises:
         SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order.
         StoppedError: when SIGTERM or SIGUSR1 asked for it; ``resume`` goes on.
-        TrainingError: when a loss is not finite, memory is too small, or the disk is full.
+        TrainingError: when a loss or a gradient is not finite, memory is too small, or the disk is full.
     """
     spec = recipe.training
     check_trackers(spec.trackers)
-    make_folder(Path(out))
+    make_run_folder(Path(out))
     keep_freed_memory()
     accelerator = Accelerator(
         # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.

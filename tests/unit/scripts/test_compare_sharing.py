@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from seqmtl.checkpoints import load_recipe_of, save_recipe
+from seqmtl.checkpoints import load_recipe_of, recipe_text, save_recipe
 from seqmtl.errors import ConfigError, TrainingError
 from seqmtl.evaluation import paired_bootstrap
 from seqmtl.specs.sharing import AdversarySpec
@@ -283,7 +283,7 @@ def test_a_run_trains_scores_and_counts(plan, monkeypatch, capsys):
     worker = runpy.run_path(str(SCRIPTS / "_compared_run.py"))
     run = plan("training.max_steps=2", seeds=1)[-1]
     run.folder.mkdir(parents=True)
-    save_recipe(run.folder, run.recipe)
+    (run.folder / "asked.yaml").write_text(recipe_text(run.recipe))
     monkeypatch.setattr(sys, "argv", ["", str(run.folder), "toy", "test", run.full])
     worker["main"]()
     first = (run.folder / "history.jsonl").read_text()

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from seqmtl.errors import ConfigError
-from seqmtl.training.folder import clear_folder, make_folder, tidy_folder
+from seqmtl.training.folder import check_folder, clear_folder, make_folder, make_run_folder, tidy_folder
 
 STALE = [
     ".aside-state/step-00000001/shared.json",
@@ -53,8 +53,38 @@ def test_a_former_pruned_run_which_has_no_history_goes(tmp_path):
 def test_a_folder_that_was_no_run_stays_as_it_is(tmp_path, missing):
     names = sorted({*STALE, *KEPT} - {"history.jsonl", missing})
     fill(tmp_path, names)
-    clear_folder(tmp_path)
+    for function in (check_folder, make_run_folder, clear_folder):
+        with pytest.raises(ConfigError, match=f"^{tmp_path}: is no run, and has best, .* more, .*another --out"):
+            function(tmp_path)
     assert files(tmp_path) == names
+
+
+ENCODER = ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["state/mine.txt"], "state"),
+        (["best"], "best"),
+        (["recipe.yaml"], "recipe.yaml"),
+        (["metrics.json"], "metrics.json"),
+        (ENCODER, "config.json, model.safetensors, tokenizer.json"),
+    ],
+)
+def test_what_no_run_has_written_is_never_overwritten_or_removed(tmp_path, names, shown):
+    fill(tmp_path, names)
+    with pytest.raises(ConfigError, match=f"is no run, and has {shown}, which a run would"):
+        make_run_folder(tmp_path)
+    assert files(tmp_path) == sorted(names)
+
+
+def test_a_folder_that_is_new_or_has_other_things_is_taken(tmp_path):
+    fill(tmp_path, KEPT)
+    make_run_folder(tmp_path)
+    make_run_folder(tmp_path / "new" / "run")
+    clear_folder(tmp_path)
+    assert files(tmp_path) == KEPT
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -177,12 +177,39 @@ def test_where_there_is_no_state_it_starts_at_the_beginning_and_says_so(under, f
     assert ending(run) == expected
 
 
-def test_without_resume_it_starts_again_and_no_state_of_the_former_run_is_left(under, fit, kill, tmp_path, ending):
+def test_without_resume_it_starts_again_and_no_state_of_the_former_run_is_left(under, fit, kill, tmp_path):
     recipe = under("hard")
     kill(Run, "learn", call=8, recipe=recipe)
-    (tmp_path / "run" / "history.jsonl").unlink()  # it is not known as a run any more
     kill(Run, "learn", call=4, recipe=recipe)
     assert states_of(tmp_path / "run") == ["step-00000002"]
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_checkpoint_without_a_state_is_not_removed_by_going_on(under, fit, kill, tmp_path, pruned):
+    recipe, run = under("hard"), tmp_path / "run"
+    kill(Run, "learn", call=8, recipe=recipe)  # in the second epoch: there is a checkpoint of the first
+    shutil.rmtree(run / "state")
+    if pruned:
+        (run / "history.jsonl").unlink()
+        (run / "metrics.json").write_text(json.dumps({"pruned": {}}))
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    with pytest.raises(ConfigError, match=r"/run: holds a checkpoint, but neither a state .*without --resume"):
+        fit(recipe, resume=True)
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    fit(recipe)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["state/notes.txt", "model.safetensors"])
+def test_a_folder_with_things_of_others_is_refused_before_anything_is_touched(under, fit, tmp_path, name, resume):
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    for _ in range(2):  # the first start does not make it a run for the second
+        with pytest.raises(ConfigError, match=r"/run: is no run, and has (state|model\.safetensors), which"):
+            fit(under("hard"), resume=resume)
+        assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize(

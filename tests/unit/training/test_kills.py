@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import shutil
 import signal
 import time
 import traceback
@@ -13,6 +14,7 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint
+from seqmtl.errors import ConfigError
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import record, train_recipe
 from seqmtl.training.loop import Run
@@ -22,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unplotted")]
 KILLS = 10
 
 
-def fit(recipe, run):
-    train_recipe(RecipeSpec.parse(recipe, source="test"), run, console=Console(quiet=True), resume=True)
+def fit(recipe, run, *, resume=True):
+    train_recipe(RecipeSpec.parse(recipe, source="test"), run, console=Console(quiet=True), resume=resume)
 
 
 def in_a_child(function):
@@ -44,6 +46,10 @@ def was_killed(child):
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
     return os.WIFSIGNALED(status)
+
+
+def files_of(run):
+    return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
 
 
 def newest_step(run):
@@ -148,6 +154,41 @@ def test_kills_in_the_very_act_of_saving_leave_everything_loadable(under, whole,
         fit(recipe, run)
         assert ending(run) == expected
     assert number > 3  # operations, each of which was the last one
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_kills_while_a_former_run_is_removed_leave_none_that_is_taken_for_whole(under, whole, ending, tmp_path, pruned):
+    recipe = under("hard")
+    recipe["training"] |= {"epochs": 2, "save_best_per_task": True}
+    expected = whole(recipe)
+    fit(recipe, tmp_path / "former")
+    if pruned:  # which leaves no history
+        (tmp_path / "former" / "history.jsonl").unlink()
+    for number in itertools.count():
+        run = tmp_path / str(number)
+        shutil.copytree(tmp_path / "former", run)
+
+        def train(run=run, number=number):
+            begin = Run.begin
+
+            def act(self, **how):
+                with killed_at(number):
+                    begin(self, **how)
+
+            Run.begin = act
+            fit(recipe, run, resume=False)
+
+        if not was_killed(in_a_child(train)):
+            break
+        if (run / "metrics.json").exists():  # then nothing has been removed yet
+            assert files_of(run) == files_of(tmp_path / "former")
+            continue
+        try:
+            fit(recipe, run)
+        except ConfigError:  # not by itself: without the state there is still a checkpoint to be lost
+            fit(recipe, run, resume=False)
+        assert ending(run) == expected
+    assert number > 8
 
 
 def test_a_file_that_is_half_written_is_never_taken_for_whole(longer, whole, ending, tmp_path, monkeypatch):

@@ -150,11 +150,11 @@ POISON = """
     from seqmtl.training.learner import Learner
     learn, steps = Learner.learn, []
     def poisoned(self, step, **how):
-        costs = learn(self, step, **how)
+        taken = learn(self, step, **how)
         steps.append(step)
         if len(steps) == 7 and os.environ["RANK"] == "1":
-            costs[0].losses.tasks["ner"].total.mul_(float("nan"))
-        return costs
+            taken.costs[0].losses.tasks["ner"].total.mul_(float("nan"))
+        return taken
     Learner.learn = poisoned
 """
 
