@@ -27,7 +27,8 @@ def save_checkpoint(folder: Path, model: SeqMTLModel, indexer: Indexer) -> None:
     """Write a model and what it reads with.
 
     A former checkpoint of the same model stays whole until this one is, whatever happens: within a run only the weights
-    change, which are one file (transformers cuts them above 50 GB).
+    change, which are one file (transformers cuts them above 50 GB). With ``pseudo_tasks.keep_decoders`` the best
+    decoder in ``config.json`` changes, too: such a run, killed between the two renames, must be resumed.
 
     Raises:
         CheckpointError: when it cannot be written, for example because the disk is full.

@@ -58,10 +58,8 @@ class LossWatch:
             norm = {"norm of the gradient": taken.gradient_norm}
             raise TrainingError(self._blamed(int(overflow), taken.costs, norm))
         if cost is None or step > first:
-            raise TrainingError(
-                f"a loss of another process is not finite in step {min(first, first_overflow):.0f}; its message "
-                "says more"
-            )
+            first = min(first, first_overflow)
+            raise TrainingError(f"a loss of another process is not finite in step {first:.0f}; its message says more")
         raise TrainingError(self._blamed(int(step), [cost], _values(cost)))
 
     def _blamed(self, step: int, costs: Sequence[Cost], vectors: Mapping[str, Tensor]) -> str:

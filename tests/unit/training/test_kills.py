@@ -1,6 +1,7 @@
 """Runs in processes that are killed with SIGKILL, which no process can do anything about."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -76,21 +77,38 @@ def longer(under):
     return make
 
 
+def fit_killed(recipe, run, *, number, delay):
+    """Go on, and be killed so many seconds after the step of this number begins, wherever that is.
+
+    The timer's signal, which nobody handles, ends the process as SIGKILL does.
+    """
+    learn, calls = Run.learn, itertools.count(1)
+
+    def learning(self, step):
+        if next(calls) == number:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+        learn(self, step)
+
+    Run.learn = learning
+    fit(recipe, run)
+
+
 def test_a_run_that_is_killed_ten_times_at_random_ends_as_if_it_had_not_been(longer, scheme, whole, ending, tmp_path):
     recipe, run = longer(scheme), tmp_path / "run"
     expected = whole(recipe)
     began = time.monotonic()
     fit(recipe, tmp_path / "timed")
-    seconds = time.monotonic() - began
+    history = [json.loads(line) for line in (tmp_path / "timed" / "history.jsonl").read_text().splitlines()]
+    step_seconds = (time.monotonic() - began) / max(event["step"] for event in history)
     seeded, steps, kills = random.Random(scheme), [], 0
     while kills < KILLS:
-        child = in_a_child(lambda: fit(recipe, run))
-        time.sleep(seeded.uniform(0.2, 0.6) * seconds)
-        os.kill(child, signal.SIGKILL)
+        number, delay = seeded.randint(1, 2), seeded.uniform(1e-6, step_seconds)
+        child = in_a_child(lambda number=number, delay=delay: fit_killed(recipe, run, number=number, delay=delay))
         if not was_killed(child):
-            break  # it was faster; then there was not much left to kill
+            break
         kills += 1
         steps.append(newest_step(run))
+    assert kills == KILLS
     assert steps == sorted(steps)
     assert max(steps) > 0
     fit(recipe, run)
@@ -122,12 +140,15 @@ def killed_at(number):
         setattr(os, name, function)
 
 
+MOMENTS = [("begin", 1), ("save", 1), ("save", 3), ("finish_epoch", 1), ("finish_epoch", 2), ("finish", 1)]
+PSEUDO_TASKS = {"decoders": 3, "every": 3, "control": 0.2, "keep_decoders": True}  # whose best is in config.json
+
+
 @pytest.mark.parametrize(
-    ("method", "call"),
-    [("begin", 1), ("save", 1), ("save", 3), ("finish_epoch", 1), ("finish_epoch", 2), ("finish", 1)],
+    ("method", "call", "more"), [*((*moment, {}) for moment in MOMENTS), ("finish_epoch", 1, PSEUDO_TASKS)]
 )
-def test_kills_in_the_very_act_of_saving_leave_everything_loadable(under, whole, ending, tmp_path, method, call):
-    recipe = under("hard")
+def test_kills_in_the_very_act_of_saving_leave_everything_loadable(under, whole, ending, tmp_path, method, call, more):
+    recipe = under("hard") | ({"pseudo_tasks": more} if more else {})
     recipe["training"] |= {"epochs": 2, "save_every": 1}
     expected = whole(recipe)
     function = getattr(Run, method)
