@@ -194,6 +194,10 @@ class SeqMTLModel(PreTrainedModel):
             return super().from_pretrained(
                 None, *model_args, config=config, ignore_mismatched_sizes=ignore_mismatched_sizes, **kwargs
             )
+        if "_adapter_model_path" in (kwargs.get("adapter_kwargs") or {}):  # from AutoModel, where peft is installed
+            raise CheckpointError(
+                f"{os.fspath(name)}: an adapter would be put over the weights; merge it into them first"
+            )
         reports = kwargs.pop("output_loading_info", False)
         folder = fetch(
             os.fspath(name),

@@ -160,9 +160,14 @@ def test_a_model_that_is_not_there(online):
         Tagger.from_pretrained("me/taggre")
     with pytest.raises(HubError, match="has no such model"):
         SeqMTLModel.from_pretrained("me/taggre", config=SeqMTLConfig())
-    with pytest.raises((HubError, OSError), match="me/taggre"):  # where peft is installed, it is asked first
+    with pytest.raises((HubError, OSError), match="me/taggre"):  # with peft it is AutoModel that asks first
         AutoModel.from_pretrained("me/taggre", config=SeqMTLConfig())
     assert not cached("me/taggre")
+
+
+def test_an_adapter_that_auto_model_finds_is_not_put_over_a_model(tiny_run):
+    with pytest.raises(CheckpointError, match="an adapter would be put over the weights"):
+        SeqMTLModel.from_pretrained(tiny_run, adapter_kwargs={"_adapter_model_path": NAME})
 
 
 def test_a_private_model_wants_a_token(online, monkeypatch, expected):
