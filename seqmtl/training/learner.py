@@ -25,7 +25,7 @@ from seqmtl.specs.encoders import TransformerEncoderSpec
 from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.phases import build_phases
 from seqmtl.training.setup import Prepared
-from seqmtl.training.sharded import gathered, placed, plan_shards
+from seqmtl.training.sharded import gathered, placed, plan_shards, whole
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Learner:
         self.schedule.step()
         self.optimizer.zero_grad()
         assert norm is not None  # as it is on a TPU alone
-        return Taken(costs, norm)
+        return Taken(costs, whole(norm))
 
     def state_dict(self) -> dict[str, Any]:
         """What it has learned, how it goes on learning; every process calls this, and the first has what is whole."""

@@ -75,13 +75,18 @@ def gathered(value: Any, *, keep: bool = True) -> Any:
         keep: False where only the other processes need the tensors: those in shards are then empty.
     """
     if isinstance(value, DTensor):
-        whole = value.full_tensor().detach()
-        return whole.cpu() if keep else whole.new_empty(0, device="cpu")
+        entire = whole(value).detach()
+        return entire.cpu() if keep else entire.new_empty(0, device="cpu")
     if isinstance(value, Mapping):
         return {key: gathered(inner, keep=keep) for key, inner in value.items()}
     if isinstance(value, list):
         return [gathered(inner, keep=keep) for inner in value]
     return value
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor that may be in shards, where it is; every process calls this."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def placed(value: Tensor, like: Tensor) -> Tensor:
