@@ -132,17 +132,16 @@ class Sharing(nn.Module, ABC):
         """
         return None
 
-    def start_mixing(self, found: Coupling, *, source: str) -> None:
+    def start_mixing(self, found: Coupling, *, source: str) -> None:  # schemes with alphas start them
         """Let alpha start at ``found`` of the file ``source``, and beta where both schemes have it.
 
-        Tasks are matched by name. Rows that are to be normalised come out normalised. Only schemes whose spec has
-        ``alpha_from`` are asked.
+        Tasks are matched by name. Rows that are to be normalised come out normalised. A scheme without alphas has
+        nothing to start; its spec has no ``alpha_from``.
 
         Raises:
             ConfigError: when ``found`` is of other tasks, subspaces or layers, or has numbers at which alpha cannot
                 start.
         """
-        raise NotImplementedError(type(self).__name__)
 
 
 def keep_modules(modules: nn.ModuleDict, tasks: Collection[str]) -> None:

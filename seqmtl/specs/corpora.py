@@ -3,6 +3,7 @@
 A corpus file is one YAML mapping with the key ``kind``; ``seqmtl.data.corpus.load_corpus`` makes canonical rows of it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -30,7 +31,7 @@ def split_name(name: str) -> str:
 SplitName = Annotated[str, AfterValidator(split_name)]
 
 
-class CommonCorpus(Spec):
+class CommonCorpus(Spec, ABC):
     """The keys that every kind of corpus understands."""
 
     name: str | None = None
@@ -48,9 +49,9 @@ class CommonCorpus(Spec):
     )
     limit: dict[str, PositiveInt] = Field(default={}, description="Read only the first n rows of a split.")
 
+    @abstractmethod
     def split_names(self) -> tuple[str, ...]:
         """The splits of this corpus, in the order in which they are written."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _limits_name_splits(self) -> Self:

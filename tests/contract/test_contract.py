@@ -144,40 +144,56 @@ class Case:
     touched: frozenset[str]
 
 
+SCHEMES = {name: TypeAdapter[SharingSpec](SharingSpec).validate_python(spec) for name, spec in SHARING.items()}
+
+
+def goes_with(sharing: SharingSpec, encoder: str) -> bool:
+    """Whether a scheme can stand on an encoder of ``ENCODERS``."""
+    return encoder == "transformer" or not takes_layers(sharing)
+
+
+def takes_layers(sharing: SharingSpec) -> bool:
+    """Whether a scheme does with the layers of a transformer what it likes."""
+    return any(transformer_towers(sharing)) or (isinstance(sharing, HardSharingSpec) and sharing.layer_attention)
+
+
 # Every head on the two plainest schemes; on the others one of each kind.
 PAIRS = [
     (scheme, head)
     for scheme in SHARING
     for head in (HEADS if scheme in ("hard", "independent") else ("softmax bio", "crf", "srl bilstm"))
 ] + [(scheme, head + SEVERAL) for scheme in ("hard", "jmt") for head in DECODERS]
+Names = tuple[str, str, str]
+CASES: list[Names] = [
+    (scheme, head, encoder) for scheme, head in PAIRS for encoder in ENCODERS if goes_with(SCHEMES[scheme], encoder)
+]
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
-def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def names(request: pytest.FixtureRequest) -> Names:
+    """Of scheme, head and encoder."""
     return request.param
 
 
 @pytest.fixture(scope="module")
-def sharing(pair: tuple[str, str], head: Json) -> SharingSpec:
-    spec = SHARING[pair[0]] if head["head"]["kind"] == "srl" else without_task(SHARING[pair[0]], "finder")
+def sharing(names: Names, head: Json) -> SharingSpec:
+    spec = SHARING[names[0]] if head["head"]["kind"] == "srl" else without_task(SHARING[names[0]], "finder")
     return TypeAdapter[SharingSpec](SharingSpec).validate_python(spec)
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
-def encoder(request: pytest.FixtureRequest, bert: str, sharing: SharingSpec) -> EncoderSpec:
-    if not goes_with(sharing, request.param):
-        pytest.skip("it takes the layers of a transformer")
-    return encoder_for(sharing, request.param, bert=bert)
+@pytest.fixture(scope="module")
+def encoder(names: Names, bert: str, sharing: SharingSpec) -> EncoderSpec:
+    return encoder_for(sharing, names[2], bert=bert)
 
 
 @pytest.fixture(scope="module")
-def head(pair: tuple[str, str]) -> Json:
-    return HEADS[pair[1].removesuffix(SEVERAL)]
+def head(names: Names) -> Json:
+    return HEADS[names[1].removesuffix(SEVERAL)]
 
 
 @pytest.fixture(scope="module")
-def decoders(pair: tuple[str, str]) -> dict[str, DecodersSpec]:
-    tested = DECODERS[pair[1].removesuffix(SEVERAL)] if pair[1].endswith(SEVERAL) else None
+def decoders(names: Names) -> dict[str, DecodersSpec]:
+    tested = DECODERS[names[1].removesuffix(SEVERAL)] if names[1].endswith(SEVERAL) else None
     return {} if tested is None else {TESTED: tested, "upos": DecodersSpec(count=2, best=1)}
 
 
@@ -210,16 +226,6 @@ def build(
         encoder, tasks=tasks, sharing=sharing, decoders=decoders or {}, sizes=inventory_sizes(indexer)
     )
     return model, indexer, Collator(indexer, tasks)([("tiny", row) for row in rows])
-
-
-def goes_with(sharing: SharingSpec, encoder: str) -> bool:
-    """Whether a scheme can stand on an encoder of ``ENCODERS``."""
-    return encoder == "transformer" or not takes_layers(sharing)
-
-
-def takes_layers(sharing: SharingSpec) -> bool:
-    """Whether a scheme does with the layers of a transformer what it likes."""
-    return any(transformer_towers(sharing)) or (isinstance(sharing, HardSharingSpec) and sharing.layer_attention)
 
 
 def encoder_for(sharing: SharingSpec, name: str, *, bert: str) -> EncoderSpec:
@@ -349,7 +355,6 @@ def test_a_sentence_has_the_same_scores_alone_and_in_any_batch(case: Case):
 
 # --- parts of a model: every scheme on every encoder, with three tasks of which one needs another
 
-SCHEMES = {name: TypeAdapter[SharingSpec](SharingSpec).validate_python(spec) for name, spec in SHARING.items()}
 STACKS = [(scheme, encoder) for scheme, spec in SCHEMES.items() for encoder in ENCODERS if goes_with(spec, encoder)]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -54,6 +55,24 @@ def under(tiny: dict[str, Any], tiny_encoder: Path) -> Callable[[str], dict[str,
         return tiny
 
     return make
+
+
+@pytest.fixture
+def stream_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Writes rows; returns the corpus that streams some of their layers, four of them as dev, as a recipe names it."""
+
+    def write(rows: list[dict[str, Any]], *layers: str) -> dict[str, Any]:
+        datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "train.parquet"))
+        return {
+            "kind": "hub",
+            "dataset": str(tmp_path),
+            "columns": {name: name for name in ("tokens", *layers)},
+            "splits": {"train": "train", "dev": "train"},
+            "limit": {"dev": 4},
+            "streaming": True,
+        }
+
+    return write
 
 
 @pytest.fixture

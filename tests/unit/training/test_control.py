@@ -1,6 +1,5 @@
 """Control rows: set aside from training, or dev; every task with several decoders finds some."""
 
-import datasets
 import pytest
 
 from seqmtl.data.source import ListSource
@@ -98,18 +97,8 @@ def test_too_small_a_share_names_the_task_without_rows(tiny, write_corpus, toy_r
         ready(decoders=2, control="dev")
 
 
-def test_a_stream_cannot_be_divided(tiny, toy_rows, tmp_path, ready):
-    datasets.Dataset.from_list(toy_rows(20)).to_parquet(str(tmp_path / "train.parquet"))
-    tiny["corpora"] = {
-        "s": {
-            "kind": "hub",
-            "dataset": str(tmp_path),
-            "columns": {"tokens": "tokens", "upos": "upos"},
-            "splits": {"train": "train", "dev": "train"},
-            "limit": {"dev": 4},
-            "streaming": True,
-        }
-    }
+def test_a_stream_cannot_be_divided(tiny, toy_rows, stream_of, ready):
+    tiny["corpora"] = {"s": stream_of(toy_rows(20), "upos")}
     tiny["tasks"] = {"upos": tiny["tasks"]["upos"]}
     with pytest.raises(ConfigError, match=r"the stream 's' cannot be divided; set it to 'dev'"):
         ready(decoders=2)

@@ -9,7 +9,6 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-import datasets
 import pytest
 import yaml
 from rich.console import Console
@@ -294,12 +293,9 @@ def test_accumulation_windows_and_gradient_checkpointing_go_on(under, fit, kill,
     assert ending(run) == expected
 
 
-def test_a_streamed_corpus_goes_on_where_it_was(under, fit, kill, whole, ending, toy_rows, tmp_path):
+def test_a_streamed_corpus_goes_on_where_it_was(under, fit, kill, whole, ending, toy_rows, stream_of):
     recipe = under("hard")
-    datasets.Dataset.from_list(toy_rows(20)).to_parquet(str(tmp_path / "train.parquet"))
-    columns = {"tokens": "tokens", "upos": "upos", "ner_tags": "ner_tags"}
-    splits = {"splits": {"train": "train", "dev": "train"}, "limit": {"dev": 4}}
-    hub = {"kind": "hub", "dataset": str(tmp_path), "columns": columns, **splits, "streaming": True}
+    hub = stream_of(toy_rows(20), "upos", "ner_tags")
     recipe["corpora"] = {"s": hub}
     recipe["mixture"] |= {"rates": {"kind": "uniform"}, "rows_per_epoch": 15}
     recipe["training"] |= {"max_steps": 7}

@@ -2,7 +2,6 @@ import copy
 import json
 from pathlib import Path
 
-import datasets
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -260,19 +259,8 @@ def test_penalties_are_in_the_history_and_nothing_is_where_there_are_none(tiny, 
     assert trained["penalties"]["distance"] > 0.0  # the towers start equal and part with the first step
 
 
-def test_a_streamed_corpus_trains(tiny, toy_rows, tmp_path, fit):
-    rows = toy_rows(20)
-    datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "train.parquet"))
-    tiny["corpora"] = {
-        "s": {
-            "kind": "hub",
-            "dataset": str(tmp_path),
-            "columns": {"tokens": "tokens", "upos": "upos"},
-            "splits": {"train": "train", "dev": "train"},
-            "limit": {"dev": 4},
-            "streaming": True,
-        }
-    }
+def test_a_streamed_corpus_trains(tiny, toy_rows, stream_of, fit):
+    tiny["corpora"] = {"s": stream_of(toy_rows(20), "upos")}
     tiny["tasks"] = {"upos": tiny["tasks"]["upos"]}
     tiny["mixture"] |= {"rates": {"kind": "uniform"}, "rows_per_epoch": 15}
     with pytest.raises(ConfigError, match=r"training\.max_steps: corpus 's' is streamed"):
