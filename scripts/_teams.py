@@ -88,8 +88,8 @@ def _member(
     end.send(None)
     while end.recv():
         words = 0
-        for step in islice(run.stream, steps):
-            run.learn(step)
-            words += sum(len(row["tokens"]) for _, row in step.rows)
+        for lesson in islice(run.lessons(), steps):
+            run.learn(lesson)
+            words += sum(len(row["tokens"]) for _, row in lesson.step.rows)
         end.send(words)
     run.accelerator.end_training()

@@ -6,11 +6,12 @@
 Everything is ``ewt_hard`` on MiniLM. The figures, each a ratio theirs / ours with its bar:
 
 - padding: sub-words of an epoch of EWT, those that are computed against those that are real (0.92);
-- data: a step that draws and collates its batch against one that finds it there (0.97);
-- FLOP utilisation: a step of POS, chunks and NER, its batch collated, against the time that large fp32 matrix products
-  of as many operations take, by ``torch.mm`` (0.70) and by oneDNN, which is faster on processors that are not Intel's
-  and multiplies in seqmtl (no bar); ``_flops.py`` says which operations count;
+- data: steps whose batches are collated in the background, as in training, against steps that find them there (0.97);
+- FLOP utilisation: a step of POS, chunks and NER that collates its batch first, against the time that large fp32 matrix
+  products of as many operations take, by ``torch.mm`` (0.70) and by oneDNN, which is faster on processors that are not
+  Intel's and multiplies in seqmtl (no bar); ``_flops.py`` says which operations count;
 - bf16: that step under autocast against fp32, where the processor has bf16 (no bar);
+- compiled: that step by ``torch.compile`` (``training.compiled``) against the step as it is (no bar);
 - plain loops: a joint step of POS, chunks, NER and predicates against four steps of single-task loops in the style of
   ``run_ner_no_trainer.py``, on the same encoder and batches (2.5);
 - processes: words per second of two processes with half the threads each against one process with all of them, both
@@ -24,16 +25,19 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 
 import torch
-from _benchmark import Figure, options, report, set_up, take_turns
+from _benchmark import Figure, alternate, options, report, set_up, take_turns
 from _flops import FORWARD_AND_BACKWARD, Products, encoder_flops, head_flops
 from _learner import Learner, Lesson, lessons, steps_of
 from _plain_loop import PlainLoop
 from _teams import Team
 from transformers import logging
 
+from seqmtl.compiling import compile_transformer
+from seqmtl.data.ahead import ahead
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Step
 from seqmtl.data.tasks import Task
@@ -90,7 +94,7 @@ def in_one_process(prepared: Prepared, arguments: argparse.Namespace) -> dict[st
     collate, by_torch, by_onednn = Collator(prepared.indexer, three), Products(torch.mm), Products(product)
     sides: dict[str, Callable[[Item], object]] = {
         "step": lambda item: joint.step(item[1]),
-        "data": lambda item: collate(item[0].rows),
+        "collation": lambda item: collate(item[0].rows),
         "torch.mm": lambda item: by_torch(),  # noqa: ARG005 - the same whatever the batch
         "oneDNN": lambda item: by_onednn(),  # noqa: ARG005
         "step of four": lambda item: joint_of_four.step(item[1]),
@@ -99,29 +103,50 @@ def in_one_process(prepared: Prepared, arguments: argparse.Namespace) -> dict[st
     if onednn_is_there and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         half = Learner(prepared, three, sharing)
         sides["bf16"] = lambda item: in_bf16(half, item[1])
+    compiled = Learner(prepared, three, sharing)
+    compile_transformer(compiled.model)
+    sides["compiled"] = lambda item: compiled.step(item[1])
     times = take_turns(sides, items, rounds=rounds)
     words = sum(int(lesson.batch.inputs.word_mask.sum()) for _, lesson in items) * rounds
     for name in ("step", "step of four"):
         print(f"{name}: {1000 * words / sum(times[name]):,.0f} words/s")
-    return figures_of(times, flops=[flops_of(joint, lesson) for _, lesson in items] * rounds, names=tuple(plain))
+    figures = figures_of(times, flops=[flops_of(joint, lesson) for _, lesson in items] * rounds, names=tuple(plain))
+    return {"data": waiting(joint, items, collate, rounds=rounds)} | figures
+
+
+def waiting(learner: Learner, items: Sequence[Item], collate: Collator, *, rounds: int) -> Figure:
+    """Steps for whose batches there may be a wait, and steps without."""
+
+    def collated(item: Item) -> Lesson:
+        return replace(item[1], batch=collate(item[0].rows))
+
+    def ours() -> None:
+        for lesson in ahead(collated, items):
+            learner.step(lesson)
+
+    def theirs() -> None:
+        for _, lesson in items:
+            learner.step(lesson)
+
+    return alternate(ours, theirs, bar=DATA_BAR, rounds=rounds, warmup=1)
 
 
 def figures_of(times: dict[str, list[float]], *, flops: Sequence[int], names: Sequence[str]) -> dict[str, Figure]:
     """From milliseconds of each side on each batch, of which ``flops`` says how many operations it takes."""
-    whole = [step + data for step, data in zip(times["step"], times["data"], strict=True)]
+    whole = [step + collation for step, collation in zip(times["step"], times["collation"], strict=True)]
     full_rate = {
         name: [ms * n / Products.flops for ms, n in zip(times[name], flops, strict=True)]
         for name in ("torch.mm", "oneDNN")
     }
     one_by_one = [sum(turn) for turn in zip(*(times[name] for name in names), strict=True)]
     figures = {
-        "data": Figure.of_turns(whole, times["step"], bar=DATA_BAR),
         "FLOP utilisation, of torch.mm": Figure.of_turns(whole, full_rate["torch.mm"], bar=FLOPS_BAR),
         "FLOP utilisation, of oneDNN": Figure.of_turns(whole, full_rate["oneDNN"], bar=0.0),
         f"plain loops of {len(names)} tasks": Figure.of_turns(times["step of four"], one_by_one, bar=PLAIN_BAR),
     }
-    if "bf16" in times:
-        figures["bf16"] = Figure.of_turns(times["bf16"], times["step"], bar=0.0)
+    for name in ("bf16", "compiled"):
+        if name in times:
+            figures[name] = Figure.of_turns(times[name], times["step"], bar=0.0)
     return figures
 
 

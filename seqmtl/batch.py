@@ -36,13 +36,20 @@ class Movable:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         """Return a copy with every tensor on ``device``."""
+        return self._moved(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """Return a copy in memory from which an accelerator fetches by itself, while the processor goes on."""
+        return self._moved(lambda value: value.pin_memory())
+
+    def _moved(self, move: Callable[[Any], Any]) -> Self:
         moved = {}
         for field in fields(self):  # type: ignore[arg-type]  # the subclasses are dataclasses
             value = getattr(self, field.name)
             if isinstance(value, Tensor | Movable):
-                moved[field.name] = value.to(device, non_blocking=non_blocking)
+                moved[field.name] = move(value)
             elif isinstance(value, Mapping):
-                moved[field.name] = {key: item.to(device, non_blocking=non_blocking) for key, item in value.items()}
+                moved[field.name] = {key: move(item) for key, item in value.items()}
         return replace(self, **moved)  # type: ignore[type-var]
 
 

@@ -265,9 +265,10 @@ class SeqMTLModel(PreTrainedModel):
     def serving_parameters(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The parameters on which the losses of ``tasks`` depend: encoder, what sharing has for them, heads."""
         own = [self.heads[task] for task in tasks]
-        read = [self.token_head(task).scorer for task in self.sharing.reads(tasks)]  # not the transitions of a CRF
-        parts = (self.encoder, *own, *read)
-        return list(dict.fromkeys([*self.sharing.serving(tasks), *(p for part in parts for p in part.parameters())]))
+        read = [p for task in self.sharing.reads(tasks) for p in self.token_head(task).scoring_parameters()]
+        parts = (self.encoder, *own)
+        inside = [p for part in parts for p in part.parameters()]
+        return list(dict.fromkeys([*self.sharing.serving(tasks), *inside, *read]))
 
     def add_task(self, task: Task, *, freeze: Literal["meta"] | None = None) -> Self:
         """A new model with one task more, in which all that this one has starts as it is here.
@@ -446,8 +447,8 @@ class SeqMTLModel(PreTrainedModel):
         request = Request(tuple(tasks), read=self.label_probabilities)
         return self.sharing(self.encoder(inputs), request).features
 
-    def label_probabilities(self, task: str, features: Tensor) -> Tensor:
-        """How the head of a task that labels words reads features ``[B, T, H]``: ``[B, T, L]``.
+    def label_probabilities(self, task: str, features: Tensor, mask: Tensor) -> Tensor:
+        """How the head of a task that labels words reads features ``[B, T, H]`` under mask ``[B, T]``: ``[B, T, L]``.
 
         Of K decoders the best, which is also the one that is there after training; of a CRF the softmax of its unary
         scores.
@@ -455,7 +456,7 @@ class SeqMTLModel(PreTrainedModel):
         Raises:
             KeyError: when the task's head does not label words.
         """
-        return self.token_head(task).scores_of(features, decoder=self.best_decoder(task)).softmax(dim=-1)
+        return self.token_head(task).scores_of(features, mask, decoder=self.best_decoder(task)).softmax(dim=-1)
 
     def token_head(self, task: str) -> TokenHead:
         """The head of a task that labels words.

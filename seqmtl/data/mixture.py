@@ -7,9 +7,11 @@ numbers.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from seqmtl.data.ahead import ahead
 from seqmtl.data.batching import cut_batches, deal
 from seqmtl.data.rows import Row
 from seqmtl.data.source import Source
@@ -26,6 +28,7 @@ from seqmtl.specs.mixture import (
 )
 
 Drawn = tuple[str, Row]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -201,13 +204,25 @@ class BatchStream:
 
     def __iter__(self) -> Iterator[Step]:
         """The remaining steps of the current epoch; afterwards the stream stands at the start of the next one."""
+        return self._counted(self._remaining())
+
+    def ahead(self, make: Callable[[Step], Made]) -> Iterator[Made]:
+        """The same steps as ``make`` makes something of them, the next one while whoever asks uses the present one."""
+        return self._counted(ahead(make, self._remaining()))
+
+    def _counted(self, taken: Iterator[Made]) -> Iterator[Made]:
+        for item in taken:
+            self.step += 1
+            yield item
+        self.epoch, self.step = self.epoch + 1, 0
+
+    def _remaining(self) -> Iterator[Step]:
+        """The remaining steps; where the stream stands is not touched."""
         plan = self._plan(self.epoch)
         for task, batch in plan.steps[self.step :]:
-            self.step += 1
             parts = deal(batch, plan.lengths, shards=self.processes * self.accumulation)
             mine = parts[self.rank :: self.processes]
             yield Step([plan.rows[p] for p in batch], [[plan.rows[p] for p in part] for part in mine], task)
-        self.epoch, self.step = self.epoch + 1, 0
 
     def _plan(self, epoch: int) -> _Epoch:
         if self._planned is None or self._planned.number != epoch:

@@ -36,14 +36,14 @@ class PieceTokenizer:
 
     def pieces(self, words: Iterable[str]) -> list[tuple[int, ...]]:
         """The piece ids of each word, at least one and at most ``capacity``."""
-        words = list(words)
-        new = list(dict.fromkeys(word for word in words if word not in self._known))
-        if new and len(self._known) + len(new) > REMEMBERED:
-            self._known.clear()
+        words, known = list(words), self._known
+        new = list(dict.fromkeys(word for word in words if word not in known))
+        if new and len(known) + len(new) > REMEMBERED:
+            known = self._known = {}  # another one, since another thread may be reading the former
             new = list(dict.fromkeys(words))
         found = self._tokenised(new) if new else {}
-        self._known |= {word: ids for word, ids in found.items() if len(word) <= LONGEST}
-        return [self._known.get(word) or found[word] for word in words]
+        known |= {word: ids for word, ids in found.items() if len(word) <= LONGEST}
+        return [known.get(word) or found[word] for word in words]
 
     def _tokenised(self, words: list[str]) -> dict[str, tuple[int, ...]]:
         """The piece ids of each word, asked of the tokenizer."""

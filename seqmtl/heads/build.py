@@ -40,6 +40,7 @@ def build_head(
                 dropout=spec.dropout,
                 label_smoothing=spec.label_smoothing,
                 structure=tag_structure(labels.labels, scheme=scheme) if scheme and spec.constrained else None,
+                bilstm=spec.bilstm,
                 decoders=decoders,
                 own_dropout=own_dropout,
             )
@@ -50,12 +51,18 @@ def build_head(
                 hidden=spec.hidden,
                 dropout=spec.dropout,
                 structure=tag_structure(labels.labels, scheme=scheme) if scheme and spec.constrained else None,
+                bilstm=spec.bilstm,
                 decoders=decoders,
                 own_dropout=own_dropout,
             )
         case PredicateHeadSpec():
             return PredicateHead(
-                in_features, hidden=spec.hidden, dropout=spec.dropout, decoders=decoders, own_dropout=own_dropout
+                in_features,
+                hidden=spec.hidden,
+                dropout=spec.dropout,
+                bilstm=spec.bilstm,
+                decoders=decoders,
+                own_dropout=own_dropout,
             )
         case SRLHeadSpec():
             return SRLHead(

@@ -32,12 +32,19 @@ class CRFHead(TokenHead):
         hidden: int | None = None,
         dropout: float = 0.0,
         structure: TagStructure | None = None,
+        bilstm: int | None = None,
         decoders: int = 1,
         own_dropout: bool = False,
     ) -> None:
         """Label sequences; ``structure`` None allows every transition."""
         super().__init__(
-            in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout
+            in_features,
+            labels,
+            hidden=hidden,
+            dropout=dropout,
+            bilstm=bilstm,
+            decoders=decoders,
+            own_dropout=own_dropout,
         )
         self.transitions = nn.Parameter(torch.empty(decoders, labels, labels))  # from, to
         self.start = nn.Parameter(torch.empty(decoders, labels))
@@ -67,14 +74,15 @@ class CRFHead(TokenHead):
         inside = mask[targets.rows]  # [R, T]
         kept = inside[:, 0]  # an empty sentence has no sequence
         rows, inside, labels = targets.rows[kept], inside[kept], targets.labels[kept].clamp(min=0)
-        scores = self.scores(features[rows]).float()  # [K, R, T, L]
+        scores = self.scores(features[rows], inside).float()  # [K, R, T, L]
         chain = self._chain()
         surprise = log_partition(scores, *chain, inside) - path_score(scores, *chain, labels, inside)  # [K, R]
         return HeadLoss(surprise.sum(dim=1), inside.sum().to(surprise.dtype))
 
     def labels_of_ensemble(self, features: Tensor, mask: Tensor) -> Tensor:
         """The best sequence under the mean of the decoders' scores, transitions included."""
-        return _best_sequences(self.scores(features).mean(dim=0), mask, *(part.mean(dim=0) for part in self._chain()))
+        scores = self.scores(features, mask).mean(dim=0)
+        return _best_sequences(scores, mask, *(part.mean(dim=0) for part in self._chain()))
 
     def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:
         """The best sequence under the transitions of ``decoder``."""

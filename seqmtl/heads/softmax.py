@@ -36,12 +36,19 @@ class SoftmaxHead(TokenHead):
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
         structure: TagStructure | None = None,
+        bilstm: int | None = None,
         decoders: int = 1,
         own_dropout: bool = False,
     ) -> None:
         """Label words; ``class_weights`` has one weight per label, ``structure`` None leaves decoding free."""
         super().__init__(
-            in_features, labels, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout
+            in_features,
+            labels,
+            hidden=hidden,
+            dropout=dropout,
+            bilstm=bilstm,
+            decoders=decoders,
+            own_dropout=own_dropout,
         )
         self.label_smoothing = label_smoothing
         self.structure = structure
@@ -52,9 +59,9 @@ class SoftmaxHead(TokenHead):
         """All classes weigh the same."""
         nn.init.ones_(self.class_weights)
 
-    def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:  # noqa: ARG002
+    def loss(self, features: Tensor, mask: Tensor, targets: TokenTargets) -> HeadLoss:
         """Weighted cross-entropy over the words of the rows that carry the layer."""
-        scores = self.scores(features[targets.rows])  # [K, R, T, L]
+        scores = self.scores(features[targets.rows], mask[targets.rows])  # [K, R, T, L]
         total = word_cross_entropy(
             scores, labels=targets.labels, class_weights=self.class_weights, label_smoothing=self.label_smoothing
         )
@@ -62,7 +69,7 @@ class SoftmaxHead(TokenHead):
 
     def labels_of_ensemble(self, features: Tensor, mask: Tensor) -> Tensor:
         """Decoded from the mean of the decoders' probabilities."""
-        return self.decode(mean_log_probabilities(self.scores(features)), mask)
+        return self.decode(mean_log_probabilities(self.scores(features, mask)), mask)
 
     def decode(self, scores: Tensor, mask: Tensor, *, decoder: int = 0) -> Tensor:  # noqa: ARG002
         """The best label of each word, or the best allowed sequence."""
@@ -80,11 +87,14 @@ class PredicateHead(SoftmaxHead):
         *,
         hidden: int | None = None,
         dropout: float = 0.0,
+        bilstm: int | None = None,
         decoders: int = 1,
         own_dropout: bool = False,
     ) -> None:
         """Find predicates from ``in_features`` features."""
-        super().__init__(in_features, 2, hidden=hidden, dropout=dropout, decoders=decoders, own_dropout=own_dropout)
+        super().__init__(
+            in_features, 2, hidden=hidden, dropout=dropout, bilstm=bilstm, decoders=decoders, own_dropout=own_dropout
+        )
 
 
 def word_cross_entropy(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqmtl.batch import States
 from seqmtl.sharing.pruning import Pruning
 
-LabelReader = Callable[[str, Tensor], Tensor]
+LabelReader = Callable[[str, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Request:
         tasks: whose features are wanted.
         rows: in training, the sentences that teach each task, bool ``[B]``; otherwise empty. One that carries
             roles without a predicate, or no label but unseen ones, does not teach that task.
-        read: how the head of a task reads its features: (task, ``[B, T, H]``) to the probabilities of its labels,
-            ``[B, T, L]``. A task whose head does not label words has none, and raises KeyError.
+        read: how the head of a task reads its features: (task, ``[B, T, H]``, mask ``[B, T]``) to the probabilities of
+            its labels, ``[B, T, L]``. A task whose head does not label words has none, and raises KeyError.
     """
 
     tasks: tuple[str, ...]

@@ -3,6 +3,7 @@
 B sentences, T words, S shared and P private features, D features of the encoder.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,9 +56,11 @@ def difference(shared: Tensor, private: Tensor, *, words: Tensor, normalise: boo
     Returns:
         A scalar; 0 when there are no words. Its size grows with the words of a batch in either form.
     """
-    if normalise:
-        return (unit_rows(shared, words).mT @ unit_rows(private, words)).float().square().mean()
-    return (real_rows(shared, words).mT @ real_rows(private, words)).float().square().sum()
+    with torch.autocast(shared.device.type, enabled=False):  # sums over all words, which half precision cannot hold
+        shared, private = shared.float(), private.float()
+        if normalise:
+            return (unit_rows(shared, words).mT @ unit_rows(private, words)).square().mean()
+        return (real_rows(shared, words).mT @ real_rows(private, words)).square().sum()
 
 
 def real_rows(states: Tensor, words: Tensor) -> Tensor:

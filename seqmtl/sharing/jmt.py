@@ -63,14 +63,14 @@ class JointManyTask(Sharing):
             features[task] = self.towers[task](WordStates(read, words.mask))  # [B, T, H]
             below = [features[task]]
             if task in self.labels and task != order[-1]:
-                expected = self.label_embedding(task, features[task], request)
+                expected = self.label_embedding(task, WordStates(features[task], words.mask), request)
                 predicted = [sum(predicted, start=expected)]
         return SharingOutput({task: features[task] for task in request.tasks})
 
-    def label_embedding(self, task: str, features: Tensor, request: Request) -> Tensor:
+    def label_embedding(self, task: str, features: WordStates, request: Request) -> Tensor:
         """What a task predicts for each word of ``[B, T, H]``, as the expected label embedding ``[B, T, E]``."""
         assert request.read is not None
-        probabilities = request.read(task, features)  # [B, T, L]
+        probabilities = request.read(task, features.states, features.mask)  # [B, T, L]
         return self.labels[task](probabilities.detach() if self.detach_label_embeddings else probabilities)
 
     def up_to(self, tasks: Collection[str]) -> list[str]:

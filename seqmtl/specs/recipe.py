@@ -12,7 +12,7 @@ from seqmtl.errors import ConfigError, nearest
 from seqmtl.specs import library
 from seqmtl.specs.base import Spec
 from seqmtl.specs.corpora import CorpusEntry
-from seqmtl.specs.encoders import EncoderSpec
+from seqmtl.specs.encoders import EncoderSpec, TransformerEncoderSpec
 from seqmtl.specs.inheritance import BASE, read_recipe
 from seqmtl.specs.mixture import MixtureSpec
 from seqmtl.specs.pseudo_tasks import PseudoTasksSpec
@@ -86,6 +86,14 @@ class RecipeSpec(Spec):
             raise ValueError(
                 "sharing.successive_regularisation: holds a task near the one before, but mixture.schedule is "
                 f"{self.mixture.schedule!r}; set it to 'sequential', or leave the regularisation out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_compiled_is_a_transformer(self) -> "RecipeSpec":
+        if self.training.compiled and not isinstance(self.encoder, TransformerEncoderSpec):
+            raise ValueError(
+                f"training.compiled: compiles a transformer, but encoder.kind is {self.encoder.kind!r}; leave it out"
             )
         return self
 

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from seqmtl.specs.base import Spec
 from seqmtl.specs.encoders import Probability
 
+Width = Annotated[int, Field(ge=2, multiple_of=2)]
+BILSTM = Field(default=None, description="width of a BiLSTM of its own, which the head reads beside the features")
+
 
 class SoftmaxHeadSpec(Spec):
     """One label per word, each word on its own; span layers are decoded under their scheme's constraints."""
@@ -14,6 +17,7 @@ class SoftmaxHeadSpec(Spec):
     kind: Literal["softmax"]
     hidden: int | None = Field(default=None, ge=1, description="size of a hidden layer; null: linear")
     dropout: Probability = 0.1
+    bilstm: Width | None = BILSTM
     label_smoothing: Probability = 0.0
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     constrained: bool = Field(default=True, description="decode span layers to sequences that the scheme allows")
@@ -25,6 +29,7 @@ class CRFHeadSpec(Spec):
     kind: Literal["crf"]
     hidden: int | None = Field(default=None, ge=1)
     dropout: Probability = 0.1
+    bilstm: Width | None = BILSTM
     constrained: bool = Field(default=True, description="forbid the transitions that the scheme forbids")
 
 
@@ -34,6 +39,7 @@ class PredicateHeadSpec(Spec):
     kind: Literal["predicate"]
     hidden: int | None = Field(default=None, ge=1)
     dropout: Probability = 0.1
+    bilstm: Width | None = BILSTM
 
 
 class SRLHeadSpec(Spec):

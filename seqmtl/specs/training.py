@@ -36,9 +36,10 @@ class TrainingSpec(Spec):
     warmup: Probability = Field(default=0.1, description="share of all steps")
     clip_norm: float = Field(default=1.0, gt=0.0)
     accumulation: int = Field(default=1, ge=1, description="micro-batches per optimiser step")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 on a GPU that has it, else fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="auto: bf16 on a GPU that has it, else fp32; fp16: for older GPUs"
     )
+    compiled: bool = Field(default=False, description="torch.compile a pretrained transformer; for GPUs")
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations on dev")
     patience: int | None = Field(default=None, ge=1, description="evaluations without a better mean before stopping")
     save_best_per_task: bool = Field(

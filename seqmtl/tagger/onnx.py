@@ -34,9 +34,12 @@ class Emissions(nn.Module):
 
     def forward(self, given: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Tensors as of ``tensors_of`` to scores ``[B, T, L]``, one for each task."""
-        features = self.model.features(_inputs_of(given), self.tasks)
+        inputs = _inputs_of(given)
+        features = self.model.features(inputs, self.tasks)
         return tuple(
-            self.model.token_head(task).scores_of(features[task], decoder=self.model.best_decoder(task))
+            self.model.token_head(task).scores_of(
+                features[task], inputs.word_mask, decoder=self.model.best_decoder(task)
+            )
             for task in self.tasks
         )
 

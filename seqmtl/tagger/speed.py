@@ -8,15 +8,6 @@ from seqmtl.layers import int8
 from seqmtl.modeling import SeqMTLModel
 
 
-def compile_transformer(model: SeqMTLModel) -> None:
-    """Let ``torch.compile`` make one program of the pretrained transformer, for batches of any shape.
-
-    Raises:
-        ConfigError: when the encoder is none.
-    """
-    transformer_of(model, option="compiled").model.compile(dynamic=True)
-
-
 def lowered(model: SeqMTLModel) -> SeqMTLModel:
     """A model that computes the linear maps of encoder and sharing in eight bits, and has all else from ``model``.
 

@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset, Features
 
 from seqmtl.checkpoints import load_checkpoint, save_checkpoint
+from seqmtl.compiling import compile_transformer
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.data.indexing import Indexer
 from seqmtl.data.kinds import Frames, PlainTags
@@ -20,7 +21,7 @@ from seqmtl.evaluation.predictions import Annotator, Reader, annotate
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.publishing import push_to_hub
 from seqmtl.tagger.columns import Columns
-from seqmtl.tagger.speed import compile_transformer, lowered
+from seqmtl.tagger.speed import lowered, transformer_of
 from seqmtl.tagger.windows import Segmented, windows
 
 Precision = Literal["fp32", "bf16", "int8"]
@@ -58,7 +59,7 @@ class Tagger:
             reader: ``Ensemble`` lets all decoders of a task decide together; None: the best.
             precision: ``bf16`` multiplies matrices in bfloat16, where that is fast; ``int8``, on a CPU, the linear maps
                 below the heads in eight bits. ``model`` itself stays as it is.
-            compiled: let ``torch.compile`` make one program of the transformer, in place, when it is first used.
+            compiled: let ``torch.compile`` make programs of the transformer, in place, when it is first used.
             tokens_per_batch: longest sentence times sentences, at most, in what the encoder reads; None: what suits
                 the device.
 
@@ -81,6 +82,7 @@ class Tagger:
         }
         running = lowered(model) if precision == "int8" else model
         if compiled:
+            transformer_of(running, option="compiled")
             compile_transformer(running)
         self._annotator = Annotator(
             running,

@@ -11,6 +11,8 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from rich.console import Console
 from torch import Tensor
 
+from seqmtl.batch import Batch
+from seqmtl.compiling import compile_transformer
 from seqmtl.data.batching import deal
 from seqmtl.data.collation import Collator
 from seqmtl.data.mixture import Drawn, Step
@@ -26,6 +28,21 @@ from seqmtl.training.optimisation import build_optimizer, build_schedule
 from seqmtl.training.phases import build_phases
 from seqmtl.training.setup import Prepared
 from seqmtl.training.sharded import gathered, placed, plan_shards, whole
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A step with the batches of this process, which can be made before its turn.
+
+    Attributes:
+        step: what to learn from.
+        micro_batches: rows and batch of each; every process has as many.
+        halved: whether they were cut in two.
+    """
+
+    step: Step
+    micro_batches: Sequence[tuple[Sequence[Drawn], Batch]]
+    halved: bool
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ class Learner:
             self._blank = deepcopy(prepared.model)  # before the other is cut in shards
             assert accelerator.state.fsdp_plugin is not None
             plan_shards(accelerator.state.fsdp_plugin, prepared.model)
+        if recipe.training.compiled:
+            compile_transformer(prepared.model)
         self.wrapped, self.optimizer = accelerator.prepare(prepared.model, self.plain_optimizer)
         self.model: SeqMTLModel = accelerator.unwrap_model(self.wrapped)
         self.phases = build_phases(recipe, self.model)
@@ -80,6 +99,8 @@ class Learner:
         self._weights = {task.name: task.spec.weight for task in prepared.tasks}
         self._tokens = recipe.mixture.tokens_per_batch
         self._clip_norm = recipe.training.clip_norm
+        self._pinned = accelerator.device.type == "cuda"  # which fetches batches by itself
+        self._scaler = accelerator.scaler  # of gradients in fp16: a step whose gradients overflow changes nothing
         self._accelerator = accelerator
         self._console = console
 
@@ -99,28 +120,40 @@ class Learner:
         self._blank.sharing.load_state_dict(gathered(self.model.sharing.state_dict()))
         return self._blank.sharing.coupling()
 
-    def learn(self, step: Step, *, words: Mapping[str, int], epoch: int) -> Taken:
+    def lesson(self, step: Step) -> Lesson:
+        """Make the batches of a step; another thread may do so."""
+        halved, parts = self.halved, step.micro_batches
+        if halved:
+            parts = [half for rows in parts for half in halves(rows)]
+        parts = [rows or without_layers(step) for rows in parts]
+        batches = [self._collate(rows, only=step.task) for rows in parts]
+        if self._pinned:
+            batches = [batch.pin_memory() for batch in batches]
+        return Lesson(step, list(zip(parts, batches, strict=True)), halved)
+
+    def learn(self, lesson: Lesson, *, words: Mapping[str, int], epoch: int) -> Taken:
         """Take a step.
 
         Args:
-            step: what to learn from.
+            lesson: what to learn from.
             words: labelled words of each task in it, on all processes.
             epoch: in which it is taken.
 
         Raises:
             TrainingError: when it does not fit into memory.
         """
-        while (costs := self._add_gradients(step, words)) is None:
+        if lesson.halved != self.halved:  # it was made before the step in which memory was too small
+            lesson = self.lesson(lesson.step)
+        while (costs := self._add_gradients(lesson, words)) is None:
             self._halve()
-        if self.phases and step.task:
-            self.phases.add_gradient(epoch, step.task)
+            lesson = self.lesson(lesson.step)
+        if self.phases and lesson.step.task:
+            self.phases.add_gradient(epoch, lesson.step.task)
         rest_absent_tasks(self.model, words)
-        norm = self._accelerator.clip_grad_norm_(self.wrapped.parameters(), self._clip_norm)
-        self.optimizer.step()
+        norm = self._update()
         self.schedule.step()
         self.optimizer.zero_grad()
-        assert norm is not None  # as it is on a TPU alone
-        return Taken(costs, whole(norm))
+        return Taken(costs, norm)
 
     def state_dict(self) -> dict[str, Any]:
         """What it has learned, how it goes on learning; every process calls this, and the first has what is whole."""
@@ -130,6 +163,7 @@ class Learner:
             "optimizer": with_names(gathered(self.optimizer.state_dict(), keep=main)),
             "schedule": self.schedule.state_dict(),
             "phases": self.phases.state_dict() if self.phases else None,
+            "scaler": self._scaler.state_dict() if self._scaler else None,
             "halved": self.halved,
         }
 
@@ -141,6 +175,8 @@ class Learner:
         self.schedule.load_state_dict(state["schedule"])
         if self.phases:
             self.phases.load_state_dict(state["phases"])
+        if self._scaler:
+            self._scaler.load_state_dict(state["scaler"])
         self.halved = state["halved"]
 
     def _whole(self) -> SeqMTLModel:
@@ -159,17 +195,13 @@ class Learner:
         }
         return {**state, "state": placed_moments}
 
-    def _add_gradients(self, step: Step, words: Mapping[str, int]) -> list[Cost] | None:
+    def _add_gradients(self, lesson: Lesson, words: Mapping[str, int]) -> list[Cost] | None:
         """The costs of this process's micro-batches, once backward; None when they do not fit into memory."""
-        parts = step.micro_batches
-        if self.halved:
-            parts = [half for rows in parts for half in halves(rows)]
         costs = []
         try:
-            for number, rows in enumerate(parts):
-                rows = rows or without_layers(step)
-                batch = self._collate(rows, only=step.task).to(self._accelerator.device)
-                last = number == len(parts) - 1
+            for number, (rows, collated) in enumerate(lesson.micro_batches):
+                batch = collated.to(self._accelerator.device, non_blocking=self._pinned)
+                last = number == len(lesson.micro_batches) - 1
                 with torch.enable_grad() if last else self._accelerator.no_sync(self.wrapped):
                     losses = self.wrapped(batch.inputs, batch.targets)
                     loss = joint_loss(
@@ -177,7 +209,7 @@ class Learner:
                         weights=self._weights,
                         words=words,
                         processes=self._accelerator.num_processes,
-                        micro_batches=len(parts),
+                        micro_batches=len(lesson.micro_batches),
                     )
                     self._accelerator.backward(loss)
                 costs.append(Cost(rows, losses.detach()))
@@ -186,6 +218,16 @@ class Learner:
                 raise
             return None
         return costs
+
+    def _update(self) -> Tensor:
+        """Let the optimiser take the gradients, clipped; returns their norm before that."""
+        if all(parameter.grad is None for parameter in self.wrapped.parameters()):  # what was drawn teaches nothing
+            self.plain_optimizer.step()  # of no parameter, where a scaler would miss the gradients
+            return torch.zeros(())
+        norm = self._accelerator.clip_grad_norm_(self.wrapped.parameters(), self._clip_norm)
+        self.optimizer.step()
+        assert norm is not None  # as it is on a TPU alone
+        return whole(norm)
 
     def _halve(self) -> None:
         """Go on with half the memory, after what did not fit has been let go."""
@@ -224,9 +266,14 @@ def halves(rows: Sequence[Drawn]) -> list[list[Drawn]]:
 
 
 def rest_absent_tasks(model: SeqMTLModel, words: Mapping[str, int]) -> None:
-    """Take away the (zero) gradients of what only absent tasks use: neither decay nor moments may move it."""
+    """Take away the (zero) gradients of what only absent tasks use: neither decay nor moments may move it.
+
+    Where all are absent that is everything, the encoder and what penalties ask for, too.
+    """
     present = {task for task, count in words.items() if count}
-    for parameter in model.resting_parameters(present) if len(present) < len(words) else ():
+    if len(present) == len(words):
+        return
+    for parameter in model.resting_parameters(present) if present else model.parameters():
         parameter.grad = None
 
 

@@ -1,6 +1,6 @@
 """A run of training, to be read from top to bottom."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import islice
@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint, load_recipe_of, read_metrics, save_checkpoint, save_metrics, save_recipe
-from seqmtl.data.mixture import BatchStream, Mixture, Step
+from seqmtl.data.mixture import BatchStream, Mixture
 from seqmtl.data.rows import Row
 from seqmtl.errors import ConfigError, DataError
 from seqmtl.evaluation.evaluator import predict_rows, score_rows
@@ -26,7 +26,7 @@ from seqmtl.training.course import Course
 from seqmtl.training.folder import BEST, CONFIG, clear_folder, tidy_folder
 from seqmtl.training.history import History
 from seqmtl.training.interruption import Interruption
-from seqmtl.training.learner import Learner, labelled_words
+from seqmtl.training.learner import Learner, Lesson, labelled_words
 from seqmtl.training.loss_watch import LossWatch
 from seqmtl.training.losses import RunningLosses
 from seqmtl.training.mixed import Mixed
@@ -69,8 +69,8 @@ def train(prepared: Prepared, out: Path, *, console: Console, accelerator: Accel
         run.begin(resume=resume)
         while not run.over:
             with run.begin_epoch() as bar:
-                for step in islice(run.stream, run.steps - run.course.step):
-                    run.learn(step)
+                for lesson in run.lessons():
+                    run.learn(lesson)
                     run.log(bar)
                     stop = interruption.asked()
                     if stop or run.is_save_due():
@@ -200,10 +200,18 @@ class Run:
         title = f"epoch {self.course.epoch + 1}{of}"
         return watch(self.console, title, total=min(left, self.steps - self.course.step))
 
-    def learn(self, step: Step) -> None:
+    def lessons(self) -> Iterator[Lesson]:
+        """The remaining steps of the epoch, or of the run; batches are made while the model learns from those before.
+
+        A state counts the lessons that were given, not those that are made ahead.
+        """
+        return islice(self.stream.ahead(self.learner.lesson), self.steps - self.course.step)
+
+    def learn(self, lesson: Lesson) -> None:
         """Take a step, and count it."""
+        step = lesson.step
         words = labelled_words(self.tasks, step)
-        taken = self.learner.learn(step, words=words, epoch=self.course.epoch + 1)
+        taken = self.learner.learn(lesson, words=words, epoch=self.course.epoch + 1)
         self.course.step += 1
         self.loss_watch.add(self.course.step, taken)
         for cost in taken.costs:

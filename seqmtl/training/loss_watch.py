@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from seqmtl.files import write_text
 from seqmtl.training.learner import Cost, Taken
 
 NOT_FINITE = "not_finite-{process}.json"
+LEAST_SCALE = 1.0  # below it the scale of gradients in fp16 is of no use: something else makes them overflow
 KEYS = {"distance": "weight"}  # of a penalty under `sharing`, where that is not its name
 SHOWN = 3  # rows that a message names; the file names all
 
@@ -23,6 +25,9 @@ class LossWatch:
 
     They stay on the device, so that keeping them costs nothing and only a look waits for it. The first step with one
     that is not finite is the one to blame: from then on, parameters are not finite, and neither is any loss.
+
+    Under fp16 gradients are scaled, and now and then the scale is too large. Such a step moves no parameter, and its
+    gradient is nothing to blame; but each of them halves the scale, which therefore must not become too small.
     """
 
     def __init__(self, out: Path, *, accelerator: Accelerator) -> None:
@@ -46,6 +51,9 @@ class LossWatch:
         latest, self._latest = self._latest, []
         if not latest:
             return
+        scaler = self._accelerator.scaler
+        if scaler is not None and scaler.get_scale() >= LEAST_SCALE:
+            latest = [(step, without_overflow(taken)) for step, taken in latest]
         bad = [] if _all_finite(latest, device=self._accelerator.device) else latest
         costs = ((step, cost) for step, taken in bad for cost in taken.costs)
         step, cost = next(((s, c) for s, c in costs if not _finite(_values(c))), (math.inf, None))
@@ -75,7 +83,15 @@ class LossWatch:
         penalties = [item for cost in costs for item in cost.losses.penalties.items()]
         keys = dict.fromkeys(_key(name) for name, penalty in penalties if not penalty.isfinite())
         remedies = ["lower training.learning_rates", "lengthen training.warmup", *(f"lower {key}" for key in keys)]
+        if self._accelerator.scaler is not None:
+            remedies.append("leave training.precision 'fp16'")
         return f"{' and '.join(found)} in step {step}, rows {shown}{more} ({path}); {', or '.join(remedies)}"
+
+
+def without_overflow(taken: Taken) -> Taken:
+    """The same step, as if its gradient were finite."""
+    norm = taken.gradient_norm
+    return replace(taken, gradient_norm=torch.where(norm.isfinite(), norm, torch.zeros_like(norm)))
 
 
 def _all_finite(latest: Sequence[tuple[int, Taken]], *, device: torch.device) -> bool:

@@ -15,6 +15,7 @@ from seqmtl.evaluation.report import scores_to_json
 from seqmtl.evaluation.scores import TaskScore
 from seqmtl.sharing.pruning import Pruning
 from seqmtl.training.folder import clear_folder, make_run_folder
+from seqmtl.training.lock import locked
 from seqmtl.training.run import Evaluation, evaluate_checkpoint
 from seqmtl.training.setup import resolved
 
@@ -61,7 +62,8 @@ def prune_checkpoint(
     Raises:
         CheckpointError: when the run is no checkpoint.
         ConfigError: when its scheme has no alphas, the threshold leaves a task nothing to read, ``out`` cannot be
-            written or holds what is not of a run, or there is nothing to score; ``out`` is then as it was.
+            written, holds what is not of a run or is being trained in, or there is nothing to score; ``out`` is then
+            as it was.
     """
     run, out = Path(run), Path(out)
     if out.resolve() == run.resolve():
@@ -72,14 +74,15 @@ def prune_checkpoint(
     recipe, folder = load_recipe_of(run, overrides=overrides)
     recipe = resolved(recipe, folder=folder)  # its paths count from the run, and from ``out`` no more
     make_run_folder(out)
-    before = evaluate_checkpoint(run, split=split, overrides=overrides, device=device, console=console)
-    clear_folder(out)
-    save_checkpoint(out, model, indexer)
-    save_recipe(out, recipe)
-    after = evaluate_checkpoint(out, split=split, device=device, console=console)
-    pruned = PrunedRun(pruning, (size, model.num_parameters()), _scores(before), _scores(after))
-    save_metrics(out, _metrics(pruned, run=run, threshold=threshold, split=split))
-    return pruned
+    with locked(out):
+        before = evaluate_checkpoint(run, split=split, overrides=overrides, device=device, console=console)
+        clear_folder(out)
+        save_checkpoint(out, model, indexer)
+        save_recipe(out, recipe)
+        after = evaluate_checkpoint(out, split=split, device=device, console=console)
+        pruned = PrunedRun(pruning, (size, model.num_parameters()), _scores(before), _scores(after))
+        save_metrics(out, _metrics(pruned, run=run, threshold=threshold, split=split))
+        return pruned
 
 
 def pruning_table(pruned: PrunedRun, *, title: str) -> Table:

@@ -3,12 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedType
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint, load_recipe_of
@@ -23,10 +20,11 @@ from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training.allocation import keep_freed_memory
 from seqmtl.training.folder import make_run_folder
+from seqmtl.training.launch import launched
+from seqmtl.training.lock import alone_in
 from seqmtl.training.loop import train
 from seqmtl.training.progress import watch
 from seqmtl.training.setup import load_corpora, prepare, resolved
-from seqmtl.training.sharded import check_shards
 
 
 def train_recipe(
@@ -55,63 +53,22 @@ def train_recipe(
         Test scores per corpus and task.
 
     Raises:
-        SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order.
+        SeqMTLError: before any training starts, when recipe, corpora, encoder or run folder are not in order, or
+            another run is in the folder.
         StoppedError: when SIGTERM or SIGUSR1 asked for it; ``resume`` goes on.
         TrainingError: when a loss or a gradient is not finite, memory is too small, or the disk is full.
     """
-    spec = recipe.training
-    check_trackers(spec.trackers)
-    make_run_folder(Path(out))
     keep_freed_memory()
-    accelerator = Accelerator(
-        # Without this, Accelerate starts no process group on a machine without a GPU, whatever launched the processes.
-        cpu=not torch.accelerator.is_available(),
-        mixed_precision=_precision(spec.precision),
-        log_with=list(spec.trackers) or None,
-        project_dir=str(out),
-    )
-    quiet = not accelerator.is_main_process
-    check_launch(accelerator.distributed_type)
-    if accelerator.distributed_type == DistributedType.FSDP:
-        assert accelerator.state.fsdp_plugin is not None
-        check_shards(recipe, accelerator.state.fsdp_plugin)
-    prepared = prepare(recipe, folder=folder or Path())
-    if spec.trackers:
-        accelerator.init_trackers(recipe.name)
-    console = Console(quiet=True) if quiet else console or Console()
-    if prepared.warm_start is not None:
-        console.print(str(prepared.warm_start), markup=False, highlight=False, soft_wrap=True)
-    return train(prepared, Path(out), console=console, accelerator=accelerator, resume=resume)
-
-
-def check_trackers(trackers: Sequence[str]) -> None:
-    """Make sure that the trackers are installed; Accelerate would leave out a missing one without a word.
-
-    Raises:
-        ConfigError: naming the missing package.
-    """
-    for tracker in trackers:
-        if find_spec(tracker) is None:
-            raise ConfigError(f"training.trackers: {tracker!r} is not installed; pip install {tracker}")
-
-
-def check_launch(kind: DistributedType) -> None:
-    """Make sure that each process holds the whole model or shards that can be gathered, for scores and saved states.
-
-    Raises:
-        ConfigError: when it was launched otherwise.
-    """
-    if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
-        raise ConfigError(
-            f"launched with {kind.value}, which takes optimiser and clipping into its own hands; launch it with "
-            "distributed_type MULTI_GPU, or FSDP and fsdp_version 2 where a model is too large for one GPU to train"
-        )
-
-
-def _precision(asked: str) -> str:
-    """What Accelerate calls the precision; ``auto`` is bf16 on a GPU that has it, else fp32."""
-    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16" if asked == "bf16" or (asked == "auto" and has_bf16) else "no"
+    accelerator = launched(recipe, Path(out))
+    make_run_folder(Path(out))
+    with alone_in(Path(out), accelerator):
+        prepared = prepare(recipe, folder=folder or Path())
+        if recipe.training.trackers:
+            accelerator.init_trackers(recipe.name)
+        console = console or Console() if accelerator.is_main_process else Console(quiet=True)
+        if prepared.warm_start is not None:
+            console.print(str(prepared.warm_start), markup=False, highlight=False, soft_wrap=True)
+        return train(prepared, Path(out), console=console, accelerator=accelerator, resume=resume)
 
 
 @dataclass(frozen=True)

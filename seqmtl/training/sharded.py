@@ -43,6 +43,8 @@ def check_shards(recipe: RecipeSpec, plugin: FullyShardedDataParallelPlugin) -> 
         "sharing.weight": isinstance(sharing, SoftSpec) and copies,
         "sharing.orthogonality": isinstance(sharing, SluiceSpec) and copies and sharing.orthogonality > 0.0,
     }
+    if recipe.training.compiled:
+        raise ConfigError("training.compiled: is not offered with FSDP2; leave it out, or launch with MULTI_GPU")
     for key, found in reads.items():
         if found:
             raise ConfigError(

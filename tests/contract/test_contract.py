@@ -101,7 +101,7 @@ SHARING: dict[str, Json] = {
 HEADS: dict[str, Json] = {
     "softmax": {"layer": "chunk_tags", "head": {"kind": "softmax", "constrained": False}},
     "softmax bio": {"layer": "ner_tags", "scheme": "bio", "head": {"kind": "softmax", "class_weights": {"O": 0.5}}},
-    "softmax bioes": {"layer": "ner_tags", "scheme": "bioes", "head": {"kind": "softmax", "hidden": 12}},
+    "softmax bioes": {"layer": "ner_tags", "scheme": "bioes", "head": {"kind": "softmax", "bilstm": 8, "hidden": 12}},
     "crf": {"layer": "chunk_tags", "scheme": "bio", "head": {"kind": "crf"}},
     "predicate": {"layer": "srl_frames", "head": {"kind": "predicate"}},
     "srl bilstm": {"layer": "srl_frames", "predicates": "finder", "head": {"kind": "srl", "width": 32}},
@@ -287,7 +287,7 @@ def scores(case: Case, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str,
                 found = head.scores(features[task], inputs.word_mask, pairs.reshape(-1, 2))
                 yield row["id"], task, found[:, :, :length]
             else:
-                yield row["id"], task, head.scores(features[task])[:, b, :length]
+                yield row["id"], task, head.scores(features[task], inputs.word_mask)[:, b, :length]
 
 
 def test_a_few_steps_lower_the_loss_of_every_task(case: Case):

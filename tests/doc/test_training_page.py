@@ -12,7 +12,7 @@ from accelerate.utils import DistributedType
 from torch.distributed.run import get_args_parser
 
 from seqmtl.specs.recipe import RecipeSpec
-from seqmtl.training.run import check_launch
+from seqmtl.training.launch import check_launch
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,17 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizers: Path
         pad_token_id=tokenizer.pad_token_id,
     )
     BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def still_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """The same without dropout."""
+    folder = tmp_path_factory.mktemp("still") / "encoder"
+    shutil.copytree(tiny_encoder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    chances = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config | chances))
     return folder
 
 

@@ -39,6 +39,11 @@ def test_every_tensor_moves():
     assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
 
 
+def test_every_tensor_is_pinned(monkeypatch):
+    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.to("meta"))  # without an accelerator torch cannot
+    assert {tensor.device.type for tensor in tensors(whole_batch().pin_memory())} == {"meta"}
+
+
 def test_the_batch_itself_stays_where_it_is():
     batch = whole_batch()
     batch.to("meta")

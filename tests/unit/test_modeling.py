@@ -191,7 +191,7 @@ def test_each_task_is_decoded_by_its_own_head(tiny_model: Build):
     features, mask = model.features(batch.inputs, TASKS), batch.inputs.word_mask
     for task in TASKS[:-1]:
         head = model.heads[task]
-        whole = head.decode(head.scores(features[task])[0], mask)
+        whole = head.decode(head.scores(features[task], mask)[0], mask)
         assert torch.equal(model.decode_words(task, features[task], mask), whole)
     predicates = batch.targets["srl"].predicates
     roles = model.decode_roles("srl", features["srl"], mask, predicates=predicates)
@@ -217,12 +217,13 @@ def test_runs_are_as_long_as_the_budget_allows(tiny_model: Build, monkeypatch: p
 def test_other_tasks_read_the_best_decoder_and_teach_it_alone(tiny_model: Build, training: bool):
     tiny = tiny_model("upos", "ner", decoders=DecodersSpec(count=3))
     model, features = tiny.model.train(training), torch.randn(2, 4, tiny.model.sharing.out_features)
+    mask = torch.ones(2, 4, dtype=torch.bool)
     model.choose_decoder("upos", 2)
     head = model.token_head("upos")
     torch.manual_seed(5)
-    found = model.label_probabilities("upos", features)
+    found = model.label_probabilities("upos", features, mask)
     torch.manual_seed(5)
-    torch.testing.assert_close(found, head.scores(features)[2].softmax(dim=-1))
+    torch.testing.assert_close(found, head.scores(features, mask)[2].softmax(dim=-1))
     found[..., 0].sum().backward()
     gradient = head.scorer.outer.weight.grad
     assert gradient is not None

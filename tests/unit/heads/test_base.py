@@ -18,6 +18,7 @@ SPECS: dict[str, HeadSpec] = {
     "softmax": SoftmaxHeadSpec(kind="softmax", dropout=0.0),
     "softmax with hidden layer": SoftmaxHeadSpec(kind="softmax", hidden=6, dropout=0.0),
     "crf": CRFHeadSpec(kind="crf", dropout=0.0),
+    "crf on a bilstm": CRFHeadSpec(kind="crf", bilstm=6, dropout=0.0),
     "predicate": PredicateHeadSpec(kind="predicate", dropout=0.0),
     "srl bilstm": SRLHeadSpec(kind="srl", width=32, dropout=0.0),
     "srl attention": SRLHeadSpec(kind="srl", width=32, dropout=0.0, contextualiser="attention"),
@@ -43,7 +44,7 @@ def targets_for(head: TokenHead | SRLHead) -> Targets:
 def scores_of(head: TokenHead | SRLHead, features: torch.Tensor) -> torch.Tensor:
     if isinstance(head, SRLHead):
         return head.scores(features, MASK, torch.tensor([[0, 1], [0, 3], [2, 0]]))
-    return head.scores(features)
+    return head.scores(features, MASK)
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -105,7 +106,7 @@ def test_a_batch_of_empty_sentences_costs_zero_and_decodes_to_nothing(kind: str)
         return
     targets = TokenTargets(torch.tensor([0, 1]), torch.zeros(2, 0, dtype=torch.long))
     assert head(features, mask, targets).total == 0
-    assert head.decode(head.scores(features)[0], mask).shape == (2, 0)
+    assert head.decode(head.scores(features, mask)[0], mask).shape == (2, 0)
 
 
 def test_the_mean_divides_each_decoders_total_by_the_words():
@@ -215,7 +216,7 @@ def test_an_ensemble_of_equal_decoders_or_of_one_says_what_one_says(kind: str):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", [kind for kind in SPECS if kind != "crf"])
+@pytest.mark.parametrize("kind", [kind for kind in SPECS if not kind.startswith("crf")])
 def test_an_ensemble_of_softmax_decoders_goes_by_the_mean_of_their_probabilities(kind: str):
     head, features = head_of(kind, decoders=3).eval(), 9 * torch.randn(3, 4, 5)
     mean = scores_of(head, features).softmax(dim=-1).mean(dim=0)
@@ -251,3 +252,18 @@ def test_theorem_1_no_single_decoder_gives_the_encoder_the_gradients_of_two(kind
             gradients.append(gradient[0, 0])
         ranks[decoders] = int(torch.linalg.matrix_rank(torch.stack(gradients), rtol=1e-4))
     assert ranks == {1: 1, 2: 2}
+
+
+@pytest.mark.parametrize("kind", ["softmax", "crf", "predicate"])
+def test_a_bilstm_of_the_heads_own_reads_the_features_and_stands_beside_them(kind: str):
+    spec = SPECS[kind].model_copy(update={"bilstm": 6})
+    head = build_head(spec, in_features=5, labels=LABELS, scheme=None, decoders=2)
+    assert isinstance(head, TokenHead)
+    assert head.bilstm is not None
+    features = torch.randn(3, 4, 5)
+    read = torch.cat((features, head.bilstm.layers[0](features, MASK)), dim=-1)  # [B, T, 5 + 6]
+    torch.testing.assert_close(head.scores(features, MASK), head.scorer(read))
+    torch.testing.assert_close(head.scores_of(features, MASK, decoder=1), head.scorer(read)[1])
+    head(features, MASK, targets_for(head)).total.sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in head.bilstm.parameters())
+    assert not {name for name in head.own() if name.startswith("bilstm")}  # it is there once

@@ -48,7 +48,7 @@ def paths(length: int, *, valid: bool) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("structure", [None, STRUCTURE], ids=["free", "constrained"])
 def test_the_loss_is_the_brute_force_negative_log_likelihood(structure: TagStructure | None):
     head, features = head_of(structure), torch.randn(4, 4, 5)
-    scores = head.scores(features)  # [K, B, T, L]
+    scores = head.scores(features, MASK)  # [K, B, T, L]
     expected = []
     for k in range(2):
         surprise = torch.zeros(())
@@ -69,7 +69,7 @@ def test_the_loss_is_the_brute_force_negative_log_likelihood(structure: TagStruc
 @pytest.mark.parametrize("structure", [None, STRUCTURE], ids=["free", "constrained"])
 def test_decoding_is_the_brute_force_best_path_of_its_decoder(structure: TagStructure | None):
     head = head_of(structure)
-    scores = 3 * head.scores(torch.randn(4, 4, 5)).detach()
+    scores = 3 * head.scores(torch.randn(4, 4, 5), MASK).detach()
     for k in range(2):
         decoded = head.decode(scores[k], MASK, decoder=k)
         for b, length in enumerate(LENGTHS):
@@ -84,7 +84,7 @@ def test_decoding_is_the_brute_force_best_path_of_its_decoder(structure: TagStru
 @pytest.mark.parametrize("structure", [None, STRUCTURE], ids=["free", "constrained"])
 def test_an_ensemble_is_the_best_path_under_the_mean_of_all_scores(structure: TagStructure | None):
     head, features = head_of(structure, decoders=3), 9 * torch.randn(4, 4, 5)
-    scores = head.scores(features)
+    scores = head.scores(features, MASK)
     decoded = head.labels_of_ensemble(features, MASK)
     for b, length in enumerate(LENGTHS):
         allowed = paths(length, valid=structure is not None) if length else []
@@ -122,7 +122,7 @@ def test_gold_over_a_forbidden_transition_has_a_finite_loss_and_gradient():
 def test_a_head_that_first_decoded_in_inference_mode_still_learns():
     head, features = head_of(STRUCTURE), torch.randn(4, 4, 5)
     with torch.inference_mode():
-        head.decode(head.scores(features)[0], MASK)
+        head.decode(head.scores(features, MASK)[0], MASK)
     head(features, MASK, targets()).total.sum().backward()
     assert head.transitions.grad is not None
     assert head.transitions.grad.any()

@@ -94,7 +94,7 @@ def test_class_weights_are_saved_with_the_parameters():
 
 def test_a_predicate_head_tells_two_labels_apart():
     head = PredicateHead(6, decoders=3)
-    assert head.scores(torch.randn(3, 5, 6)).shape == (3, 3, 5, 2)
+    assert head.scores(torch.randn(3, 5, 6), torch.ones(3, 5, dtype=torch.bool)).shape == (3, 3, 5, 2)
 
 
 @given(counts=st.lists(st.integers(0, 50), min_size=1, max_size=6).filter(any))

@@ -2,7 +2,9 @@
 
 import runpy
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -70,10 +72,28 @@ def test_padding_is_what_is_computed_beside_the_real_pieces(script, prepared):
 
 
 def test_figures_are_ratios_of_what_was_measured_on_the_same_batch(script):
-    times = {"step": [90.0, 180.0], "data": [10.0, 20.0], "torch.mm": [5.0, 10.0], "step of four": [100.0, 100.0]}
+    times = {"step": [90.0, 180.0], "collation": [10.0, 20.0], "torch.mm": [5.0, 10.0], "step of four": [100.0, 100.0]}
     times |= {"oneDNN": [2.5, 5.0], "a": [100.0, 100.0], "b": [200.0, 200.0], "bf16": [45.0, 90.0]}
+    times["compiled"] = [180.0, 360.0]
     figures = script["figures_of"](times, flops=[16 * script["Products"].flops] * 2, names=("a", "b"))
-    expected = {"data": 0.9, "plain loops of 2 tasks": 3.0, "bf16": 2.0}
+    expected = {"plain loops of 2 tasks": 3.0, "bf16": 2.0, "compiled": 0.5}
     expected |= {"FLOP utilisation, of torch.mm": 0.8, "FLOP utilisation, of oneDNN": 0.4}
     assert {name: figure.ratio for name, figure in figures.items()} == pytest.approx(expected)
-    assert {name: figure.met for name, figure in figures.items()} == {**dict.fromkeys(expected, True), "data": False}
+    assert all(figure.met for figure in figures.values())
+
+
+def test_one_side_collates_in_the_background_and_the_other_finds_its_batches(script, prepared):
+    items = [(step, script["Lesson"](None, {})) for step in script["steps_of"](prepared, count=3)]
+    learned, collated = [], []
+
+    def collate(rows):
+        collated.append(threading.current_thread())
+        return rows
+
+    learner = SimpleNamespace(step=lambda lesson: learned.append(lesson.batch))
+    assert script["waiting"](learner, items, collate, rounds=3).bar == script["DATA_BAR"]
+    made = [step.rows for step, _ in items]
+    assert [batch for batch in learned if batch is not None] == 4 * made  # a round is for warming up
+    assert learned.count(None) == 4 * len(items)
+    assert len(collated) == 4 * len(items)
+    assert threading.current_thread() not in collated

@@ -40,7 +40,7 @@ def states() -> WordStates:
 
 
 def ask(heads: nn.ModuleDict, *tasks: str) -> Request:
-    return Request(tasks, read=lambda task, features: heads[task](features).softmax(dim=-1))
+    return Request(tasks, read=lambda task, features, _: heads[task](features).softmax(dim=-1))
 
 
 def graded(parameters: list[nn.Parameter]) -> list[bool]:

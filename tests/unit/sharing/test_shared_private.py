@@ -83,7 +83,9 @@ def test_sp3_parallel_with_private_weights_of_0_is_hard_sharing():
     narrow.scorer.outer.bias.data = wide.scorer.outer.bias.data
     for task in TASKS:
         assert torch.equal(features[task], torch.cat((hard, torch.zeros_like(hard)), dim=-1))
-        torch.testing.assert_close(wide.eval().scores(features[task]), narrow.eval().scores(hard))
+        torch.testing.assert_close(
+            wide.eval().scores(features[task], states.mask), narrow.eval().scores(hard, states.mask)
+        )
 
 
 @pytest.mark.parametrize("private_input", ["concat", "shared_only"])

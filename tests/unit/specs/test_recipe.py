@@ -96,6 +96,14 @@ def test_the_predicate_task_of_roles_must_exist(tiny):
         parse(tiny)
 
 
+def test_what_is_compiled_is_a_transformer(tiny):
+    tiny["training"]["compiled"] = True
+    with pytest.raises(ConfigError, match=r"training\.compiled: .*encoder\.kind is 'bilstm'; leave it out"):
+        parse(tiny)
+    tiny["encoder"] = {"kind": "transformer", "pretrained": "some/encoder"}
+    assert parse(tiny).training.compiled
+
+
 def test_an_adversary_needs_batches_of_more_than_one_task(tiny):
     tower = {"kind": "bilstm", "width": 8}
     tiny["sharing"] = {"kind": "shared_private", "shared": tower, "private": tower, "adversary": {}}

@@ -23,7 +23,7 @@ def test_rates_are_overridden_one_by_one():
         ({"warmup": 1.0}, "warmup: got 1.0"),
         ({"layer_decay": 0.0}, "layer_decay: got 0.0"),
         ({"schedule": "cosin"}, "schedule: got 'cosin'.*'cosine'"),
-        ({"precision": "fp16"}, "precision: got 'fp16'.*'bf16'"),
+        ({"precision": "fp8"}, "precision: got 'fp8'.*'bf16'"),
         ({"trackers": ["mlflow"]}, r"trackers\.0: got 'mlflow'.*'tensorboard'"),
         ({"accumulation": 0}, "accumulation: got 0"),
         ({"patience": 0}, "patience: got 0"),

@@ -116,10 +116,10 @@ def test_a_run_that_is_ended_and_goes_on_is_the_same(recipe, under, scheme, fit,
     expected = whole(recipe)
     learn = Run.learn
 
-    def learn_until_7(run, step):
+    def learn_until_7(run, lesson):
         if run.course.step == 7:
             raise Killed
-        learn(run, step)
+        learn(run, lesson)
 
     with monkeypatch.context() as patched:
         patched.setattr(Run, "learn", learn_until_7)

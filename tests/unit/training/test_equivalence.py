@@ -6,9 +6,6 @@ are micro-batches.
 """
 
 import copy
-import json
-import shutil
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -65,17 +62,12 @@ OVER_DATA = {
 
 
 @pytest.fixture
-def case(tiny, tiny_encoder, write_corpus, toy_rows, tmp_path):
+def case(tiny, still_encoder, write_corpus, toy_rows):
     """The recipe of a scheme: five tasks, three corpora, no dropout."""
     rows, corpora = toy_rows(60) + toy_rows(7), {}
     for name, layers in LAYERS.items():
         part, rows = rows[: SIZES[name]], rows[SIZES[name] :]
         corpora[name] = write_corpus(name, train=[{k: row[k] for k in ("id", "tokens", *layers)} for row in part])
-    still = tmp_path / "encoder"
-    shutil.copytree(tiny_encoder, still)
-    config = json.loads((still / "config.json").read_text())
-    chances = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (still / "config.json").write_text(json.dumps(config | chances))
 
     def make(sharing):
         recipe = copy.deepcopy(tiny)
@@ -83,7 +75,7 @@ def case(tiny, tiny_encoder, write_corpus, toy_rows, tmp_path):
         recipe["encoder"] |= {"dropout": 0.0, "word_dropout": 0.0}
         recipe["encoder"]["characters"]["dropout"] = 0.0
         if BLOCKS in sharing.values():
-            recipe["encoder"] = {"kind": "transformer", "pretrained": str(still), "overlap": 8, "dropout": 0.0}
+            recipe["encoder"] = {"kind": "transformer", "pretrained": str(still_encoder), "overlap": 8, "dropout": 0.0}
         for task in recipe["tasks"].values():
             task["head"] |= {"dropout": 0.0}
         rates = dict.fromkeys(("encoder", "sharing", "mixing", "heads"), RATE)
@@ -111,8 +103,8 @@ def learn(recipe, out):
     run.begin(resume=False)
     while run.course.step < STEPS:
         run.learner.wrapped.train()
-        for step in islice(run.stream, STEPS - run.course.step):
-            run.learn(step)
+        for lesson in run.lessons():
+            run.learn(lesson)
     model, moments = run.learner.model, run.learner.plain_optimizer.state
     found = {name: p.detach() for name, p in model.named_parameters()}
     found |= {f"moment of {name}": moments[p]["exp_avg"] for name, p in model.named_parameters() if p in moments}

@@ -1,6 +1,7 @@
 """A step that does not fit into memory is taken in halves."""
 
 import io
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 from safetensors.torch import load_file
 
-from seqmtl.errors import TrainingError
+from seqmtl.data.collation import Collator
+from seqmtl.errors import DataError, TrainingError
 from seqmtl.modeling import SeqMTLModel
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import train_recipe
 from seqmtl.training.learner import halves
 from seqmtl.training.loop import Run
+from seqmtl.training.setup import prepare
 
 pytestmark = pytest.mark.usefixtures("unplotted")
 
@@ -87,10 +90,10 @@ def test_a_run_that_goes_on_stays_with_halves(recipe, fit, memory, monkeypatch):
     with memory(4, but=3):
         expected, _ = fit(recipe, "whole")
 
-    def end(self, step):
+    def end(self, lesson):
         if self.course.step == 8:
             raise KeyboardInterrupt
-        learn(self, step)
+        learn(self, lesson)
 
     learn = Run.learn
     with monkeypatch.context() as patched, memory(4, but=3):
@@ -132,3 +135,34 @@ def test_halves_have_every_row_once_and_are_alike(sentences):
     first, second = halves(rows)
     assert sorted(row["id"] for _, row in first + second) == sorted(row["id"] for _, row in rows)
     assert abs(len(first) - len(second)) <= 1
+
+
+def test_batches_are_made_by_a_thread_of_their_own(recipe, fit, monkeypatch):
+    collate, threads = Collator.__call__, set()
+
+    def noting(self, *rows, **how):
+        threads.add(threading.current_thread().name.rpartition("_")[0])
+        return collate(self, *rows, **how)
+
+    monkeypatch.setattr(Collator, "__call__", noting)
+    fit(recipe, "run")
+    assert threads == {"seqmtl-ahead"}
+
+
+def test_what_is_wrong_with_a_row_is_said_as_it_would_be_without_a_thread(recipe, fit, monkeypatch):
+    def fail(self, *rows, **how):
+        raise DataError("row toy-train-00001 is bad")
+
+    monkeypatch.setattr(Collator, "__call__", fail)
+    with pytest.raises(DataError, match=r"^row toy-train-00001 is bad$"):
+        fit(recipe, "run")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_for_cuda_lie_where_it_fetches_them(recipe, tmp_path, monkeypatch, device):
+    prepared = prepare(RecipeSpec.parse(recipe, source="test"), folder=tmp_path)
+    run = Run(prepared, tmp_path, console=Console(quiet=True), accelerator=Accelerator(cpu=True))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.to("meta"))  # without CUDA torch cannot
+    run.learner._pinned = device == "cuda"
+    (_, batch), *_ = next(run.lessons()).micro_batches
+    assert batch.inputs.word_mask.is_meta == (device == "cuda")

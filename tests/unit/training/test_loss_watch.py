@@ -89,6 +89,7 @@ def test_of_several_processes_the_first_is_to_blame(tmp_path, theirs, message):
         gather=lambda mine: torch.cat([mine, torch.tensor([[theirs, math.inf]])]),
         device=torch.device("cpu"),
         process_index=1,
+        scaler=None,
     )
     watch = LossWatch(tmp_path, accelerator=others)
     watch.add(2, taken(cost(a=[1.0])))
@@ -136,9 +137,9 @@ def test_a_gradient_that_is_not_finite_under_a_finite_loss_stops_the_run(
     recipe, steps, learn, joint = under("hard"), [], Learner.learn, learner.joint_loss
     recipe["training"] |= training
 
-    def learning(self, step, **how):
-        steps.append(sorted(row["id"] for _, row in step.rows))
-        return learn(self, step, **how)
+    def learning(self, lesson, **how):
+        steps.append(sorted(row["id"] for _, row in lesson.step.rows))
+        return learn(self, lesson, **how)
 
     def poisoning(losses, **how):
         loss = joint(losses, **how)
@@ -159,9 +160,9 @@ def poisoned(under, monkeypatch):
     """A recipe whose sixth step has a loss that is not a number; the rows of that step."""
     learn, steps = Learner.learn, []
 
-    def poisoning(self, step, **how):
-        taken = learn(self, step, **how)
-        steps.append([row["id"] for _, row in step.rows])
+    def poisoning(self, lesson, **how):
+        taken = learn(self, lesson, **how)
+        steps.append([row["id"] for _, row in lesson.step.rows])
         if len(steps) == 6:
             taken.costs[0].losses.tasks["ner"].total.mul_(math.nan)
         return taken

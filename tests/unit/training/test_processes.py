@@ -149,9 +149,9 @@ POISON = """
     import os
     from seqmtl.training.learner import Learner
     learn, steps = Learner.learn, []
-    def poisoned(self, step, **how):
-        taken = learn(self, step, **how)
-        steps.append(step)
+    def poisoned(self, lesson, **how):
+        taken = learn(self, lesson, **how)
+        steps.append(lesson)
         if len(steps) == 7 and os.environ["RANK"] == "1":
             taken.costs[0].losses.tasks["ner"].total.mul_(float("nan"))
         return taken

@@ -10,6 +10,7 @@ from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.evaluation import scores_from_json
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import evaluate_checkpoint, prune_checkpoint
+from seqmtl.training.lock import locked
 from seqmtl.training.prune import pruning_table
 from seqmtl.training.setup import prepare
 
@@ -30,6 +31,15 @@ def run(tiny, tmp_path):
     """Two cross-stitched towers of two layers, each of which reads 0.9 of itself and 0.1 of the other."""
     tower = {"kind": "bilstm", "layers": 2, "width": 8}
     return saved(tiny, {"kind": "cross_stitch", "tower": tower}, tmp_path / "run")
+
+
+def test_a_folder_in_which_a_run_is_trained_is_left_alone(run, tmp_path):
+    out = tmp_path / "pruned"
+    prune_checkpoint(run, threshold=0.5, out=out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with locked(out), pytest.raises(ConfigError, match="another run is writing to it"):
+        prune_checkpoint(run, threshold=0.1, out=out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_a_pruned_run_is_a_checkpoint_with_its_scores(run, tmp_path):

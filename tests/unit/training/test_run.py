@@ -17,7 +17,7 @@ from seqmtl.errors import CheckpointError, ConfigError
 from seqmtl.evaluation import scores_from_json
 from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import compare_evaluations, evaluate_checkpoint, train_recipe
-from seqmtl.training.run import check_launch, check_trackers
+from seqmtl.training.launch import check_launch, check_trackers
 
 FILES = {
     "config.json",

@@ -45,8 +45,8 @@ def learn(recipe, folder, plugin=None):
     assert sharded == (0 if plugin is None else len(list(run.learner.wrapped.parameters())))
     run.learner.wrapped.train()
     while run.course.step < STEPS:
-        for step in islice(run.stream, STEPS - run.course.step):
-            run.learner.learn(step, words=labelled_words(run.tasks, step), epoch=1)
+        for lesson in islice(run.lessons(), STEPS - run.course.step):
+            run.learner.learn(lesson, words=labelled_words(run.tasks, lesson.step), epoch=1)
             run.course.step += 1
     state = accelerator.get_state_dict(run.learner.wrapped)
     if accelerator.is_main_process:
@@ -102,14 +102,14 @@ def train(recipe, out, *, sharded=True, resume=False, until=None):
         pretend()
     learn_step = Run.learn
 
-    def learn(run, step):
+    def learn(run, lesson):
         stack = [module for module in run.learner.wrapped.modules() if isinstance(module, BertLayer)]
         assert len(stack) > 1
         assert all(isinstance(block, FSDPModule) == sharded for block in stack)
         assert sharded == all(isinstance(p, DTensor) for p in run.learner.wrapped.parameters())
         if run.course.step == until:
             raise Killed
-        learn_step(run, step)
+        learn_step(run, lesson)
 
     Run.learn = learn  # this process is a fork
     try:
