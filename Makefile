@@ -25,7 +25,7 @@ test: .venv/dev.stamp .venv/weights.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(SELECTION)
+	$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(SELECTION)
 
 # Real weights that need no hub: MiniLM, for recipes and tests.
 weights: .venv/weights.stamp

@@ -264,11 +264,9 @@ class SeqMTLModel(PreTrainedModel):
 
     def serving_parameters(self, tasks: Collection[str]) -> list[nn.Parameter]:
         """The parameters on which the losses of ``tasks`` depend: encoder, what sharing has for them, heads."""
-        own = [self.heads[task] for task in tasks]
+        own = [p for task in tasks for p in self.heads[task].parameters()]
         read = [p for task in self.sharing.reads(tasks) for p in self.token_head(task).scoring_parameters()]
-        parts = (self.encoder, *own)
-        inside = [p for part in parts for p in part.parameters()]
-        return list(dict.fromkeys([*self.sharing.serving(tasks), *inside, *read]))
+        return list(dict.fromkeys([*self.encoder.parameters(), *self.sharing.serving(tasks), *own, *read]))
 
     def add_task(self, task: Task, *, freeze: Literal["meta"] | None = None) -> Self:
         """A new model with one task more, in which all that this one has starts as it is here.

@@ -100,7 +100,7 @@ class Learner:
         self._tokens = recipe.mixture.tokens_per_batch
         self._clip_norm = recipe.training.clip_norm
         self._pinned = accelerator.device.type == "cuda"  # which fetches batches by itself
-        self._scaler = accelerator.scaler  # of gradients in fp16: a step whose gradients overflow changes nothing
+        self._scaler = accelerator.scaler  # of gradients in fp16: a step whose gradients overflow moves no parameter
         self._accelerator = accelerator
         self._console = console
 

@@ -25,7 +25,7 @@ def locked(out: Path) -> Iterator[None]:
     folder = os.open(out, os.O_RDONLY)
     try:
         if not _lock(folder):
-            raise ConfigError(f"{out}: another run is writing to it; wait until it ends, or choose another --out")
+            raise _in_use(out)
         yield
     finally:
         os.close(folder)
@@ -47,8 +47,12 @@ def alone_in(out: Path, accelerator: Accelerator) -> Iterator[None]:
             problem = error
         failed = torch.tensor(float(problem is not None), device=accelerator.device)
         if accelerator.reduce(failed).item():  # type: ignore[union-attr]  # a tensor, as it was given one
-            raise problem or ConfigError(f"{out}: another run is writing to it")
+            raise problem or _in_use(out)
         yield
+
+
+def _in_use(out: Path) -> ConfigError:
+    return ConfigError(f"{out}: another run is writing to it; wait until it ends, or choose another --out")
 
 
 def _lock(folder: int) -> bool:

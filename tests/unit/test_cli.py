@@ -160,12 +160,13 @@ def test_evaluate_shows_a_table_per_corpus(seqmtl, tiny, write_corpus, toy_rows,
     rows = toy_rows(8)
     tiny["corpora"] = {name: write_corpus(name, train=rows, test=rows[:3]) for name in ("one", "two")}
     assert seqmtl("train", write_recipe(tiny), "--out", tmp_path / "run", "--set", "training.max_steps=1")[0] == 0
-    _, shown, _ = seqmtl("evaluate", tmp_path / "run", "--no-labels")
-    assert "one test" in shown
-    assert "two test" in shown
-    _, shown, _ = seqmtl("evaluate", tmp_path / "run", "--no-labels", "--corpus", "two")
-    assert "one test" not in shown
-    assert "two test" in shown
+
+    def titles(*more):
+        _, shown, _ = seqmtl("evaluate", tmp_path / "run", "--no-labels", *more)
+        return re.findall(r"run,\s+(one|two)\s+test", shown)  # broken where the path is long
+
+    assert titles() == ["one", "two"]
+    assert titles("--corpus", "two") == ["two"]
 
 
 def test_scores_that_cannot_be_written_are_refused_before_the_work(seqmtl, tmp_path):

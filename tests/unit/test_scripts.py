@@ -2,15 +2,14 @@
 
 import io
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from launching import run, torchrun
 from safetensors.torch import load_file
 
 from seqmtl.evaluation import scores_from_json
@@ -97,8 +96,6 @@ def test_train_refuses_a_bad_recipe_in_one_line_and_calls_a_run_after_its_recipe
 
 
 ACCELERATE = str(Path(sys.executable).parent / "accelerate")
-# `accelerate launch --cpu --num_processes 2` of accelerate 1.15 starts one process; torchrun starts two.
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
 @pytest.mark.slow
@@ -113,27 +110,13 @@ def test_the_quickstart_trains_by_the_accelerate_line_that_the_script_shows(tmp_
     line = "accelerate launch --cpu --num_processes 2 scripts/train.py quickstart"
     assert line in (SCRIPTS / "train.py").read_text()
     (tmp_path / "scripts").symlink_to(SCRIPTS)
-    done = subprocess.run(
-        [ACCELERATE, *line.split()[1:], *short],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        cwd=tmp_path,
-        check=False,
-    )
+    done = run([ACCELERATE, *line.split()[1:], *short], folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "quickstart" / "metrics.json").is_file()
 
 
-def launch(recipe, out, *arguments):
-    command = [*LAUNCH, str(SCRIPTS / "train.py"), str(recipe), "--out", str(out), *arguments]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+def launch(recipe, out, *arguments, processes=2):
+    return run([*torchrun(processes), str(SCRIPTS / "train.py"), str(recipe), "--out", str(out), *arguments])
 
 
 @pytest.mark.slow
@@ -188,16 +171,8 @@ def test_two_processes_in_which_tasks_take_turns_learn_what_one_process_learns(t
     runs = {}
     for processes, mixture in ((2, {"max_sentences": 2}), (1, {"max_sentences": 4, "tokens_per_batch": 120})):
         tiny["mixture"] |= mixture
-        recipe = write_recipe(tiny)
-        command = [*LAUNCH[:-1], str(processes), str(SCRIPTS / "train.py"), str(recipe)]
         out = tmp_path / f"{processes}"
-        done = subprocess.run(
-            [*command, "--out", str(out)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=False,
-        )
+        done = launch(write_recipe(tiny), out, processes=processes)
         assert done.returncode == 0, done.stderr
         assert json.loads((out / "metrics.json").read_text())["processes"] == processes
         runs[processes] = load_file(out / "model.safetensors")
@@ -217,10 +192,7 @@ def test_two_processes_agree_on_decoders_and_learn_what_one_process_learns(tiny,
     runs, histories = {}, {}
     for processes, mixture in ((2, {"tokens_per_batch": 60}), (1, {"tokens_per_batch": 120})):
         out = tmp_path / f"{processes}"
-        recipe = write_recipe(tiny | {"mixture": mixture})
-        command = [*LAUNCH[:-1], str(processes), str(SCRIPTS / "train.py"), str(recipe), "--out", str(out)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        done = launch(write_recipe(tiny | {"mixture": mixture}), out, processes=processes)
         assert done.returncode == 0, done.stderr
         assert "unused" not in done.stderr
         assert json.loads((out / "metrics.json").read_text())["processes"] == processes

@@ -7,6 +7,7 @@ from typing import Any
 
 import datasets
 import pytest
+from accelerate.state import AcceleratorState
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -31,6 +32,14 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "branching": {"kind": "branching", "tower": TOWERS, "tree": [[["upos", "ner"]], [["upos"], ["ner"]]]},
     "conditioning": {"kind": "conditioning", "form": "film", "tower": TOWER},
 }
+
+
+@pytest.fixture
+def another_precision():
+    """Accelerate has one precision for a process and all that comes after: it forgets before and afterwards."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(params=SCHEMES)

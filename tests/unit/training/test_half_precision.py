@@ -10,7 +10,6 @@ import math
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -19,15 +18,7 @@ from seqmtl.specs.recipe import RecipeSpec
 from seqmtl.training import launch, learner, train_recipe
 from seqmtl.training.loop import Run
 
-pytestmark = pytest.mark.usefixtures("unplotted")
-
-
-@pytest.fixture(autouse=True)
-def _another_precision():
-    """Accelerate has one precision for a process and all that comes after."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("unplotted", "another_precision")
 
 
 @pytest.fixture

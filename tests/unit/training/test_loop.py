@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -289,13 +288,10 @@ def test_tensorboard_gets_losses_and_scores(tiny, fit, tmp_path):
     assert {f"loss/{task}" for task in tiny["tasks"]} | {f"dev/{task}" for task in tiny["tasks"]} <= tags
 
 
+@pytest.mark.usefixtures("another_precision")
 def test_bf16_trains_and_keeps_fp32_weights(tiny, fit):
     tiny["training"] |= {"max_steps": 2, "precision": "bf16"}
-    AcceleratorState._reset_state(reset_partial_state=True)  # Accelerate allows one precision per process
-    try:
-        weights, _ = fit(tiny)
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
+    weights, _ = fit(tiny)
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights.values())
 
 

@@ -4,47 +4,41 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
+import launching
 import pytest
+from launching import PATIENCE, torchrun
 
 from seqmtl.errors import STOPPED, WRONG
 
 pytestmark = pytest.mark.slow
 
+ON_ONE_MACHINE = tuple(torchrun(2))
 TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-PATIENCE = 240  # seconds for what takes a few
 
 
 @pytest.fixture
 def launch(write_recipe, tmp_path):
     """Start a recipe on two processes; ``sabotage`` is run in each before it trains."""
 
-    def start(recipe, out="run", *more, sabotage="", by=tuple(LAUNCH)):
+    def start(recipe, out="run", *more, sabotage="", by=ON_ONE_MACHINE):
         script = tmp_path / "sabotaged.py"
         run = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         script.write_text("import sys; sys.argv = sys.argv[1:]\n" + textwrap.dedent(sabotage) + "\n" + run)
         command = [*by, script, TRAIN, write_recipe(recipe), "--out", tmp_path / out, *more]
-        return subprocess.Popen(
-            list(map(str, command)), env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        return launching.start(list(map(str, command)))
 
     return start
 
 
 def ended(process):
     """The exit code of the launcher, and what was printed."""
-    try:
-        shown, errors = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-    return process.returncode, shown, errors
+    done = launching.ended(process)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -140,7 +134,7 @@ def test_a_state_of_two_processes_is_not_for_one(long, launch, write_recipe, tmp
     launcher.terminate()
     ended(launcher)
     command = [sys.executable, TRAIN, write_recipe(long), "--out", tmp_path / "run", "--resume", "auto"]
-    done = subprocess.run(list(map(str, command)), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = launching.run(list(map(str, command)))
     assert done.returncode == WRONG
     assert done.stderr.startswith("error: processes: got 1, was 2: the run in ")
 
