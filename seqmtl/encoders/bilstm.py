@@ -9,6 +9,7 @@ from torch import nn
 from seqmtl.batch import UNKNOWN, Inputs, WordStates
 from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
+from seqmtl.kernels.rows import rows_of
 from seqmtl.layers.bilstm import BiLSTMStack
 from seqmtl.layers.dropout import WordDropout
 
@@ -44,7 +45,7 @@ class BiLSTMEncoder(Encoder):
         states = self.embedding(self.word_dropout(inputs.word_ids))  # [B, T, D_word]
         if self.characters is not None:
             assert inputs.characters is not None
-            spelling = self.characters(inputs.characters)[inputs.characters.word]  # [B, T, D_char]
+            spelling = rows_of(self.characters(inputs.characters), inputs.characters.word)  # [B, T, D_char]
             states = torch.cat((states, spelling), dim=-1)  # [B, T, D]
         return WordStates(self.stack(states, inputs.word_mask), inputs.word_mask)
 

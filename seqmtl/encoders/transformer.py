@@ -15,6 +15,7 @@ from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.characters import CharacterBiLSTM, CharacterCNN
 from seqmtl.encoders.cut import cut, taps
 from seqmtl.errors import ConfigError
+from seqmtl.kernels.rows import rows_of
 from seqmtl.layers.blocks import TopBlocks
 from seqmtl.layers.scalar_mix import ScalarMix
 
@@ -114,8 +115,8 @@ class TransformerEncoder(Encoder):
         """Piece embeddings with what the encoder is told of their words, ``[W, P, D_embedding]``."""
         embedded = self.model.get_input_embeddings()(pieces.ids)
         for hint in self._hints(inputs):
-            rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros, for special pieces
-            embedded = embedded + rows[pieces.word]
+            rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros: special pieces, at -1
+            embedded = embedded + rows_of(rows, pieces.word % len(rows))
         return embedded
 
     def _hints(self, inputs: Inputs) -> list[Tensor]:
@@ -124,7 +125,7 @@ class TransformerEncoder(Encoder):
         if self.characters is not None:
             assert self.spelling is not None
             assert inputs.characters is not None
-            hints.append(self.spelling(self.characters(inputs.characters))[inputs.characters.word])
+            hints.append(rows_of(self.spelling(self.characters(inputs.characters)), inputs.characters.word))
         if self.case is not None:
             assert inputs.letter_cases is not None
             hints.append(self.case(inputs.letter_cases))
@@ -171,9 +172,9 @@ def pool(states: Tensor, pieces: PieceInputs, word_mask: Tensor, pooling: Poolin
     """Piece states ``[W, P, D]`` to word states ``[B, T, D]``; each word is read from the window that owns it."""
     flat = states.flatten(0, 1)  # [W * P, D]
     if pooling == "first":
-        return flat[pieces.first]
+        return rows_of(flat, pieces.first)
     if pooling == "last":
-        return flat[pieces.last]
+        return rows_of(flat, pieces.last)
     # Pieces that no word owns are added to one more row, which is cut off.
     n_words = word_mask.numel()
     owner = torch.where(pieces.owned, pieces.word, n_words).flatten()  # [W * P]

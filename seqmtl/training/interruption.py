@@ -48,12 +48,13 @@ class Interruption:
         """Whether to stop here; all processes ask once per step, and have the same answer."""
         if self._group is None:
             return bool(self._name)
-        stop = self._counted()
+        if self._counted():
+            return True  # and nobody would count another vote
         ballot = torch.tensor(float(bool(self._name)))
         work = distributed.all_reduce(ballot, group=self._group, async_op=True)
         assert work is not None
         self._vote = ballot, work
-        return stop
+        return False
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from launching import PATIENCE
 from loopback_hub import TOKEN, LoopbackHub, serve
 
 from seqmtl import Tagger
@@ -50,7 +51,13 @@ class Person:
     def types(self, line: str) -> str:
         """Run a command; return what it shows."""
         done = subprocess.run(
-            line, shell=True, cwd=self.folder, env=self.environment, capture_output=True, encoding="utf-8", timeout=300
+            line,
+            shell=True,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         return done.stdout
@@ -63,8 +70,10 @@ class Person:
         )
         with process:
             assert process.stdout is not None
-            yield re.findall(r"http://[\d.:]+", process.stdout.readline())[0]
-            process.terminate()
+            try:
+                yield re.findall(r"http://[\d.:]+", process.stdout.readline())[0]
+            finally:
+                process.terminate()
 
 
 @pytest.mark.slow
@@ -86,7 +95,7 @@ def test_train_publish_load_look(tmp_path: Path):
         hub.asked.clear()
         reader.types(draw)
         with reader.serves(f"{demo} --port 0") as address:
-            answered = httpx2.post(address, data={"text": sentences[0]}).text
+            answered = httpx2.post(address, data={"text": sentences[0]}, timeout=PATIENCE).text
         assert not [path for _, path in hub.asked if "/resolve/" in path or "/large/" in path]  # all was in the cache
 
     local = Tagger.from_pretrained(author.folder / "runs" / "quickstart")

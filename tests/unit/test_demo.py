@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from launching import PATIENCE
 from starlette.testclient import TestClient
 
 from seqmtl import Tagger
@@ -193,7 +194,7 @@ def served(run: Path):
 @pytest.mark.slow
 def test_it_is_served_until_somebody_ends_it(tiny_run):
     with served(tiny_run) as address:
-        page = httpx2.post(address, data={"text": "Anna slept."}).text
+        page = httpx2.post(address, data={"text": "Anna slept."}, timeout=PATIENCE).text
         tagger = Tagger.from_pretrained(tiny_run)
         expected = form_page(
             tagger("Anna slept."), word_layers=tagger.word_layers, title=str(tiny_run), longest=LONGEST

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from accelerate import Accelerator
+from launching import PATIENCE, end_with_parent
 from rich.console import Console
 
 from seqmtl.checkpoints import load_checkpoint
@@ -35,6 +36,7 @@ def in_a_child(function):
     if child:
         return child
     try:
+        end_with_parent()
         function()
         os._exit(0)
     except BaseException:
@@ -44,7 +46,13 @@ def in_a_child(function):
 
 def was_killed(child):
     """Wait for a process: whether it was killed; if not, it must have been done."""
-    _, status = os.waitpid(child, 0)
+    began = time.monotonic()
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() - began > PATIENCE:
+            os.kill(child, signal.SIGKILL)
+            pytest.fail(f"not finished after {PATIENCE} s")
+        time.sleep(0.005)
+    status = ended[1]
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
     return os.WIFSIGNALED(status)
 

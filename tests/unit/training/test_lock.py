@@ -6,6 +6,7 @@ import time
 
 import pytest
 from accelerate import Accelerator
+from launching import end_with_parent
 from rich.console import Console
 
 from seqmtl.errors import ConfigError
@@ -46,6 +47,7 @@ def test_what_is_killed_leaves_its_place(tmp_path, accelerator):
     child = os.fork()
     if not child:
         try:
+            end_with_parent()
             with alone_in(tmp_path, accelerator):
                 os.write(writing, b"!")
                 time.sleep(60)

@@ -7,11 +7,12 @@ import socket
 import sys
 import textwrap
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import launching
 import pytest
-from launching import PATIENCE, torchrun
+from launching import PATIENCE, nothing_left, torchrun
 
 from seqmtl.errors import STOPPED, WRONG
 
@@ -30,9 +31,12 @@ def launch(write_recipe, tmp_path):
         run = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         script.write_text("import sys; sys.argv = sys.argv[1:]\n" + textwrap.dedent(sabotage) + "\n" + run)
         command = [*by, script, TRAIN, write_recipe(recipe), "--out", tmp_path / out, *more]
-        return launching.start(list(map(str, command)))
+        process = launching.start(list(map(str, command)))
+        left.enter_context(nothing_left(process))
+        return process
 
-    return start
+    with ExitStack() as left:
+        yield start
 
 
 def ended(process):
@@ -66,9 +70,10 @@ def expected(long, launch, ending, tmp_path, in_one_go):
     return in_one_go
 
 
-def wait_for_a_state(run):
+def wait_for_a_state(run, *launchers):
     began = time.monotonic()
     while not list((run / "state").glob("step-*")):
+        assert all(launcher.poll() is None for launcher in launchers)
         assert time.monotonic() - began < PATIENCE
         time.sleep(0.01)
 
@@ -95,7 +100,7 @@ def state_of(run):
 @pytest.mark.parametrize("told", ["the launcher", "both", "rank 0", "rank 1"])
 def test_a_signal_stops_both_at_the_same_step_and_they_go_on(long, launch, expected, ending, tmp_path, told):
     launcher = launch(long)
-    wait_for_a_state(tmp_path / "run")
+    wait_for_a_state(tmp_path / "run", launcher)
     workers = workers_of(launcher)
     chosen = {"the launcher": [launcher.pid], "both": workers, "rank 0": workers[:1], "rank 1": workers[1:]}[told]
     for process in chosen:
@@ -116,7 +121,7 @@ def test_a_signal_stops_both_at_the_same_step_and_they_go_on(long, launch, expec
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_worker_that_dies_ends_the_other_with_the_cause(long, launch, expected, ending, tmp_path, rank):
     launcher = launch(long)
-    wait_for_a_state(tmp_path / "run")
+    wait_for_a_state(tmp_path / "run", launcher)
     workers = workers_of(launcher)
     os.kill(workers[rank], signal.SIGKILL)
     code, _, errors = ended(launcher)
@@ -130,7 +135,7 @@ def test_a_worker_that_dies_ends_the_other_with_the_cause(long, launch, expected
 
 def test_a_state_of_two_processes_is_not_for_one(long, launch, write_recipe, tmp_path):
     launcher = launch(long)
-    wait_for_a_state(tmp_path / "run")
+    wait_for_a_state(tmp_path / "run", launcher)
     launcher.terminate()
     ended(launcher)
     command = [sys.executable, TRAIN, write_recipe(long), "--out", tmp_path / "run", "--resume", "auto"]
@@ -218,8 +223,8 @@ def launch_on_two(launch):
             free.bind((ADDRESSES[0], 0))
             endpoint = f"{ADDRESSES[0]}:{free.getsockname()[1]}"
         meet = ["--rdzv_backend", "c10d", "--rdzv_endpoint", endpoint, "--rdzv_id", "run"]
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", *meet]
-        return [launch(recipe, out, *more, by=[*torchrun, "--local_addr", address]) for address in ADDRESSES]
+        each = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", *meet]
+        return [launch(recipe, out, *more, by=[*each, "--local_addr", address]) for address in ADDRESSES]
 
     return start
 
@@ -234,7 +239,7 @@ def test_two_machines_learn_what_one_with_two_processes_does(long, launch_on_two
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_machine_that_is_lost_ends_the_other_and_they_go_on(long, launch_on_two, expected, ending, tmp_path, lost):
     launchers = launch_on_two(long)
-    wait_for_a_state(tmp_path / "run")
+    wait_for_a_state(tmp_path / "run", *launchers)
     [worker] = workers_of(launchers[lost])
     launchers[lost].kill()
     os.kill(worker, signal.SIGKILL)
