@@ -18,7 +18,7 @@ from seqmtl.batch import Inputs, Targets
 from seqmtl.configuration import SeqMTLConfig
 from seqmtl.data.kinds import TokenKind
 from seqmtl.data.tasks import Task
-from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_config
+from seqmtl.encoders.backbone import freeze_below, load_backbone, load_backbone_config, set_dropout
 from seqmtl.encoders.base import Encoder
 from seqmtl.encoders.build import InventorySizes, build_encoder
 from seqmtl.encoders.cut import cut, taps
@@ -128,6 +128,8 @@ class SeqMTLModel(PreTrainedModel):
         backbone = None
         if isinstance(encoder, TransformerEncoderSpec):
             backbone = load_backbone_config(encoder.pretrained, revision=encoder.revision)
+            if encoder.inner_dropout is not None:
+                set_dropout(backbone, encoder.inner_dropout)
         config = SeqMTLConfig.of(
             encoder=encoder,
             backbone=backbone,

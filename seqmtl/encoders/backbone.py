@@ -9,6 +9,13 @@ from transformers.utils.peft_utils import ADAPTER_CONFIG_NAME, find_adapter_conf
 from seqmtl.errors import EncoderError
 from seqmtl.specs.packages import cannot_load, locate
 
+# What families call the rates of their dropouts: of BERT and its like, DistilBERT, ModernBERT, GPT-2 and its like.
+DROPOUTS = (
+    *("hidden_dropout_prob", "attention_probs_dropout_prob"),
+    *("dropout", "attention_dropout", "embedding_dropout", "mlp_dropout"),
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop"),
+)
+
 
 def load_backbone_config(pretrained: str, *, revision: str | None = None) -> PreTrainedConfig:
     """The configuration of an encoder.
@@ -20,6 +27,21 @@ def load_backbone_config(pretrained: str, *, revision: str | None = None) -> Pre
         return AutoConfig.from_pretrained(locate(pretrained), revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise EncoderError(cannot_load("encoder", pretrained, error)) from None
+
+
+def set_dropout(config: PreTrainedConfig, rate: float) -> None:
+    """Give every dropout of an encoder that is yet to be built the same rate.
+
+    Raises:
+        EncoderError: when its family calls them otherwise.
+    """
+    known = [name for name in DROPOUTS if hasattr(config, name)]
+    if not known:
+        raise EncoderError(
+            f"encoder.inner_dropout: {type(config).__name__} has none of {', '.join(DROPOUTS)}; leave it out"
+        )
+    for name in known:
+        setattr(config, name, rate)
 
 
 def load_backbone(pretrained: str, *, revision: str | None = None) -> PreTrainedModel:

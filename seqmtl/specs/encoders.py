@@ -78,7 +78,10 @@ class TransformerEncoderSpec(Spec):
     case: bool = Field(
         default=False, description="letter case added to the sub-word embeddings, for an uncased encoder"
     )
-    dropout: Probability = 0.1
+    dropout: Probability = Field(default=0.1, description="of the states of words")
+    inner_dropout: Probability | None = Field(
+        default=None, description="everywhere inside the pretrained transformer; null: as it was pretrained"
+    )
 
 
 class BiLSTMEncoderSpec(Spec):

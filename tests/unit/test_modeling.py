@@ -69,6 +69,15 @@ def test_from_encoder_starts_from_the_pretrained_weights(tiny_model: Build, tiny
     assert all(torch.equal(value, pretrained[name]) for name, value in found.items())
 
 
+def test_dropout_inside_the_encoder_is_as_it_was_pretrained_or_as_asked(tiny_model: Build):
+    def rates(**encoder):
+        backbone = tiny_model(**encoder).model.encoder.model
+        return {module.p for module in backbone.modules() if isinstance(module, torch.nn.Dropout)}
+
+    assert rates() == {0.1}
+    assert rates(inner_dropout=0.0) == {0.0}
+
+
 def test_the_encoder_is_as_large_for_one_task_as_for_five(tiny_model: Build):
     sizes = [sum(p.numel() for p in tiny_model(*names).model.encoder.parameters()) for names in (("upos",), TASKS)]
     assert sizes[0] == sizes[1]

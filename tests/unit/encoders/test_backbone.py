@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig
 
 from seqmtl.encoders.backbone import (
     blocks,
@@ -13,6 +13,7 @@ from seqmtl.encoders.backbone import (
     freeze_below,
     load_backbone,
     load_backbone_config,
+    set_dropout,
     without_pooler,
 )
 from seqmtl.errors import EncoderError
@@ -46,6 +47,19 @@ def test_weights_are_single_precision_whatever_the_file_holds(bert, tmp_path: Pa
 def test_the_weights_of_a_loaded_encoder_fit_one_built_from_its_configuration(folder: Path):
     built = build_backbone(load_backbone_config(str(folder)))
     built.load_state_dict(load_backbone(str(folder)).state_dict())
+
+
+def test_in_every_family_all_dropouts_can_be_set(family):
+    config = family.config
+    set_dropout(config, 0.4)
+    rates = {module.p for module in build_backbone(config).modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates <= {0.4}  # ModernBERT, for one, makes no module of a rate that was 0
+    assert 0.4 in {getattr(config, name, None) for name in ("attention_dropout", "attention_probs_dropout_prob")}
+
+
+def test_an_encoder_without_dropouts_has_none_to_be_set():
+    with pytest.raises(EncoderError, match=r"^encoder\.inner_dropout: PreTrainedConfig has none of .*leave it out$"):
+        set_dropout(PreTrainedConfig(), 0.4)
 
 
 def test_no_family_has_a_pooler(family):
