@@ -4,7 +4,7 @@
     python scripts/benchmark_pseudo_tasks.py --quick --check
 
 UPOS, chunks, entities and roles on the first 2,000 training sentences of EWT, on the encoder, batches and optimiser of
-``ewt_hard``; chunks and entities once under softmax heads, once under CRFs. Decoders see features under one dropout
+``ewt_plain``; chunks and entities once under softmax heads, once under CRFs. Decoders see features under one dropout
 mask (PTA-I), or each under its own ("own dropout", PTA-D). A step is forward, backward, clipping and AdamW. All numbers
 of decoders take the same batches in turn, in random order; the ratio is the time with one decoder over that with
 several, as a median over turns. Bars, for decoders under one mask: ten cost at most 1.15 times one under softmax heads,
@@ -72,7 +72,7 @@ def main() -> int:
 def measured(part: Part, arguments: argparse.Namespace) -> dict[str, Figure]:
     """Training steps with all numbers of decoders, and their memory."""
     heads = [f"tasks.{task}.head={{kind: {part.head}}}" for task in ("chunk", "ner")]
-    recipe, folder = load_recipe("ewt_hard", overrides=["corpora.ewt.limit={train: 2000}", *heads])
+    recipe, folder = load_recipe("ewt_plain", overrides=["corpora.ewt.limit={train: 2000}", *heads])
     prepared = prepare(recipe, folder=folder)
     tasks = [task for task in prepared.tasks if task.name in TASKS]
     steps = lessons(prepared, tasks, count=2 if arguments.quick else 8, device=DEVICE)

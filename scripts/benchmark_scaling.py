@@ -3,7 +3,7 @@
     python scripts/benchmark_scaling.py
     python scripts/benchmark_scaling.py --quick --check
 
-Everything is ``ewt_hard`` on MiniLM. The figures, each a ratio theirs / ours with its bar:
+Everything is ``ewt_plain`` on MiniLM. The figures, each a ratio theirs / ours with its bar:
 
 - padding: sub-words of an epoch of EWT, those that are computed against those that are real (0.92);
 - data: steps whose batches are collated in the background, as in training, against steps that find them there (0.97);
@@ -59,7 +59,7 @@ def main() -> int:
     arguments = options(__doc__).parse_args()
     set_up(arguments)
     logging.set_verbosity_error()  # else transformers lists what a classifier has that the encoder has not
-    recipe, folder = load_recipe("ewt_hard", overrides=["corpora.ewt.limit={train: 2000}"] if arguments.quick else [])
+    recipe, folder = load_recipe("ewt_plain", overrides=["corpora.ewt.limit={train: 2000}"] if arguments.quick else [])
     recipe = resolved(recipe, folder=folder)
     prepared = prepare(recipe, folder=folder)
     figures = {"padding, 1,000 sub-words": padding(prepared)} | in_one_process(prepared, arguments)

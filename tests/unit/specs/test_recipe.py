@@ -41,7 +41,7 @@ def test_the_named_combinations_of_pseudo_task_augmentation(name):
     recipe = load_recipe(f"pta_{name}")[0]
     assert recipe.pseudo_tasks is not None
     assert (set(recipe.pseudo_tasks.init), set(recipe.pseudo_tasks.update)) == COMBINATIONS[name]
-    for prefix, base in (("ewt_pta", "ewt_hard"), ("ewt_bilstm_pta", "ewt_bilstm_hard")):
+    for prefix, base in (("ewt_pta", "ewt_plain"), ("ewt_bilstm_pta", "ewt_bilstm_hard")):
         if name in ("i", "f", "fp", "gp", "hgd"):  # to be compared with one decoder
             spec = load_recipe(f"{prefix}_{name}")[0]
             changes = recipe.pseudo_tasks.model_dump(include={"init", "update", "decoders"})
