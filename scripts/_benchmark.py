@@ -174,10 +174,15 @@ def _cpu() -> str:
 def _table(figures: Mapping[str, Figure]) -> list[str]:
     rows = [
         f"| {name} | {figure.ours_ms:.2f} | {figure.theirs_ms:.2f} "
-        f"| {figure.ratio:.{1 if figure.ratio >= 2 else 3}f} | {f'{figure.bar:.3g}' if figure.bar else ''} |"
+        f"| {_shown(figure.ratio)} | {f'{figure.bar:.3g}' if figure.bar else ''} |"
         for name, figure in figures.items()
     ]
     return ["| figure | ours, ms | theirs, ms | ratio | bar |", "|---|--:|--:|--:|--:|", *rows]
+
+
+def _shown(ratio: float) -> str:
+    """With as many places as tell which side of a bar it is on."""
+    return f"{ratio:.{3 if ratio < 2 else 2 if ratio < 10 else 1}f}"
 
 
 def write_section(page: Path, name: str, lines: list[str]) -> None:

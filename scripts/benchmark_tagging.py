@@ -2,9 +2,9 @@
 
     python scripts/benchmark_tagging.py
     python scripts/benchmark_tagging.py --quick --check
-    python scripts/benchmark_tagging.py --run runs/ewt_hard
+    python scripts/benchmark_tagging.py --run runs/ewt_plain
 
-Ours is ``ewt_hard`` on MiniLM, from text to documents: sentences, words, sub-words, encoder, UPOS, chunks and entities
+Ours is ``ewt_plain`` on MiniLM, from text to documents: sentences, words, sub-words, encoder, UPOS, chunks and entities
 with Viterbi, predicates, and the roles of each of them. How many predicates are found decides what roles cost, so the
 model is trained for a moment first, unless a run is named.
 
@@ -42,7 +42,7 @@ from seqmtl.kernels.products import product
 from seqmtl.layers import int8
 from seqmtl.specs.packages import locate
 
-RECIPE, STEPS = "ewt_hard", 40
+RECIPE, STEPS = "ewt_plain", 40
 LAYERS_BAR, USE_BAR = 4.0, 0.5
 BATCH_SIZES = (1, 8, 32)
 TORCH, ONEDNN = "torch.mm", "oneDNN"  # what large products are made by

@@ -1,6 +1,6 @@
 """Train several recipes and each task alone, over some seeds, and print one table of schemes x tasks.
 
-    python scripts/compare_sharing.py tasks/recipes/ewt_plain.yaml tasks/recipes/ewt_sluice.yaml --seeds 3
+    python scripts/compare_sharing.py tasks/recipes/ewt_hard_unmixed.yaml tasks/recipes/ewt_sluice.yaml --seeds 3
     python scripts/compare_sharing.py ... --dev-only              # while choosing: the test split is not even read
     python scripts/compare_sharing.py ... --jobs 2                # two runs side by side, each on half of the cores
     python scripts/compare_sharing.py ewt_pta_{one,i,f,fp,gp,hgd} --against-base --task chunk --out runs/pta_chunk

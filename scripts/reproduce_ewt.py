@@ -24,7 +24,14 @@ from seqmtl.checkpoints import METRICS, load_recipe_of
 from seqmtl.training.setup import resolved
 
 PROTOCOL_TOKENS = 724  # about 32 sentences of EWT
-SHOWN = {"upos": "accuracy", "chunk": "f1", "ner": "f1", "srl": "srl_f1_official", "predicate": "f1"}
+SHOWN = {
+    "upos": ("upos", "accuracy"),
+    "chunk": ("chunk", "f1"),
+    "ner": ("ner", "f1"),
+    "srl": ("srl", "srl_f1_official"),
+    "srl end to end": ("srl", "srl_f1_end_to_end"),
+    "predicate": ("predicate", "f1"),
+}
 
 
 def one_run(recipe: str, out: Path, *, rows: int, seed: int, split: str, overrides: list[str]) -> dict[str, float]:
@@ -44,7 +51,7 @@ def one_run(recipe: str, out: Path, *, rows: int, seed: int, split: str, overrid
     if result.exists():
         return json.loads(result.read_text(encoding="utf-8"))
     evaluation = evaluate_checkpoint(out, corpus="ewt", split=split)["ewt"]
-    scores = {task: 100 * evaluation.scores[task].values[key] for task, key in SHOWN.items()}
+    scores = {name: 100 * evaluation.scores[task].values[key] for name, (task, key) in SHOWN.items()}
     events = [json.loads(line) for line in (out / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     scores["train words/s"] = [event["words_per_second"] for event in events if event["kind"] == "dev"][-1]
     scores["tagging words/s"] = sum(len(row["tokens"]) for row in evaluation.rows) / evaluation.seconds

@@ -103,6 +103,7 @@ HEADS: dict[str, Json] = {
     "softmax bio": {"layer": "ner_tags", "scheme": "bio", "head": {"kind": "softmax", "class_weights": {"O": 0.5}}},
     "softmax bioes": {"layer": "ner_tags", "scheme": "bioes", "head": {"kind": "softmax", "bilstm": 8, "hidden": 12}},
     "crf": {"layer": "chunk_tags", "scheme": "bio", "head": {"kind": "crf"}},
+    "crf bioes": {"layer": "chunk_tags", "scheme": "bioes", "head": {"kind": "crf", "bilstm": 8}},
     "predicate": {"layer": "srl_frames", "head": {"kind": "predicate"}},
     "srl bilstm": {"layer": "srl_frames", "predicates": "finder", "head": {"kind": "srl", "width": 32}},
     "srl attention": {

@@ -62,6 +62,14 @@ def test_last_line_is_the_json_line(benchmark, capsys):
     assert {"cpu", "cores", "threads", "torch"} <= set(record["machine"])
 
 
+@pytest.mark.parametrize(
+    ("theirs", "shown"), [(1.04, "0.520"), (3, "1.500"), (4.936, "2.47"), (19.98, "9.99"), (46, "23.0")]
+)
+def test_a_table_shows_on_which_side_of_its_bar_a_ratio_is(benchmark, capsys, theirs, shown):
+    benchmark.report("crf", {"x": benchmark.Figure(ours_ms=2, theirs_ms=theirs, bar=2.5)}, arguments())
+    assert f"| x | 2.00 | {theirs:.2f} | {shown} | 2.5 |" in capsys.readouterr().out
+
+
 def test_markdown_replaces_the_section_of_this_benchmark_only(benchmark, tmp_path):
     page = tmp_path / "docs" / "results.md"
     for name, theirs in (("crf", 20), ("srl", 30), ("crf", 46)):

@@ -10,6 +10,8 @@ import pytest
 
 from seqmtl.checkpoints import save_recipe
 from seqmtl.errors import ConfigError
+from seqmtl.specs.recipe import load_recipe
+from seqmtl.training.setup import prepare
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
@@ -43,7 +45,8 @@ def test_a_finished_run_is_used_again_only_for_its_own_recipe(load, tmp_path):
 
     def evaluate(out, *, corpus, split):
         names = one_run.__globals__["SHOWN"]
-        scores = {task: SimpleNamespace(values={key: 0.5}) for task, key in names.items()}
+        keys = dict.fromkeys((key for _, key in names.values()), 0.5)
+        scores = {task: SimpleNamespace(values=keys) for task, _ in names.values()}
         return {"ewt": SimpleNamespace(scores=scores, rows=[{"tokens": ["a", "b"]}], seconds=1.0)}
 
     one_run.__globals__.update(train_recipe=train, evaluate_checkpoint=evaluate)
@@ -57,3 +60,12 @@ def test_a_finished_run_is_used_again_only_for_its_own_recipe(load, tmp_path):
     assert trained == [2]
     with pytest.raises(ConfigError, match=r"run: is a run of another recipe.*--out"):
         run("training.epochs=3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["ewt_hard", "ewt_plain"])
+def test_the_recipes_of_the_protocol_know_their_labels_from_its_rows(shared_data, minilm_path, recipe):
+    spec, folder = load_recipe(recipe, overrides=["corpora.ewt.limit={train: 4000}"])
+    prepared = prepare(spec, folder=folder)
+    sizes = {split: len(rows["ewt"]) for split, rows in (("dev", prepared.dev), ("test", prepared.test))}
+    assert (prepared.train["ewt"].size, sizes) == (4000, {"dev": 1968, "test": 2058})

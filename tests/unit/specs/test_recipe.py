@@ -24,6 +24,20 @@ def test_shipped_recipes_load_by_name_and_by_file(path):
     assert by_name.name == path.stem
 
 
+def test_ewt_plain_is_ewt_hard_without_what_was_chosen_for_chunks():
+    best, plain = (
+        load_recipe(name)[0].model_dump(exclude={"name", "description"}) for name in ("ewt_hard", "ewt_plain")
+    )
+    for task in ("chunk", "ner"):
+        assert (best["tasks"][task]["scheme"], best["tasks"][task]["head"].pop("bilstm")) == ("bioes", 256)
+        assert (plain["tasks"][task]["scheme"], plain["tasks"][task]["head"].pop("bilstm")) == ("bio", None)
+        for recipe in (best, plain):
+            del recipe["tasks"][task]["scheme"], recipe["tasks"][task]["unseen_labels"]
+    for dropout, (chosen, usual) in {"dropout": (0.0, 0.1), "inner_dropout": (0.0, None)}.items():
+        assert (best["encoder"].pop(dropout), plain["encoder"].pop(dropout)) == (chosen, usual)
+    assert best == plain
+
+
 COMBINATIONS = {  # Meyerson and Miikkulainen 2018: initialisations, updates
     "i": ({"independent"}, set()),
     "f": ({"independent", "freeze"}, set()),
