@@ -109,7 +109,7 @@ class SRLHead(Head[FrameTargets]):
         positions = torch.arange(features.shape[1], device=features.device)
         distance = (positions - word[:, None]).clamp(-self.max_distance, self.max_distance)  # [N, T]
         # Not [sentence], for the reason that kernels/rows.py gives.
-        states = self.word(features).index_select(0, sentence) + of_predicate[:, None]  # [N, T, M]
+        states = self.word(features).index_select(0, sentence).add_(of_predicate[:, None])  # [N, T, M]
         states = self.dropout(F.gelu(states + self.distance(distance + self.max_distance)))
         context = self.contextualiser(states, mask[sentence])  # [N, T, M]
         return torch.cat((states, context), dim=-1)

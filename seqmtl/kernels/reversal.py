@@ -14,6 +14,16 @@ def reversal(mask: Tensor) -> Tensor:
     return torch.where(mask, mirrored, positions)
 
 
-def take(states: Tensor, positions: Tensor) -> Tensor:
-    """States ``[B, T, D]`` at ``positions`` ``[B, T]``."""
-    return states.gather(1, positions[..., None].expand_as(states))
+def pick(states: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """``states[first, second]`` of states ``[A, B, D]``, in whole rows, which a CPU copies faster than an index does.
+
+    Args:
+        states: ``[A, B, D]``.
+        first: ids up to A, of a shape that broadcasts with that of ``second``.
+        second: ids up to B.
+
+    Returns:
+        ``[..., D]``, contiguous.
+    """
+    rows = first * states.shape[1] + second  # [...]
+    return states.flatten(0, 1).index_select(0, rows.flatten()).view(*rows.shape, -1)

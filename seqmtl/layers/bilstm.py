@@ -6,7 +6,7 @@ B sequences, T positions, D input size, H size of one direction.
 import torch
 from torch import Tensor, nn
 
-from seqmtl.kernels.reversal import reversal, take
+from seqmtl.kernels.reversal import pick, reversal
 from seqmtl.layers.dropout import VariationalDropout
 
 
@@ -23,8 +23,8 @@ class BiLSTM(nn.Module):
         """``width`` is the size of both directions together, and even."""
         super().__init__()
         assert width % 2 == 0
-        self.forward_lstm = nn.LSTM(in_features, width // 2, batch_first=True)
-        self.backward_lstm = nn.LSTM(in_features, width // 2, batch_first=True)
+        self.forward_lstm = nn.LSTM(in_features, width // 2)
+        self.backward_lstm = nn.LSTM(in_features, width // 2)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -44,10 +44,11 @@ class BiLSTM(nn.Module):
             )  # keeps the graph
             return zero.expand(*states.shape[:2], 2 * self.forward_lstm.hidden_size)
         order = reversal(mask)  # [B, T]
-        forth, _ = self.forward_lstm(states)  # [B, T, H]
-        back, _ = self.backward_lstm(take(states, order))
-        joined = torch.cat((forth, take(back, order)), dim=-1)  # [B, T, 2H]
-        return joined.masked_fill(~mask[..., None], 0.0)
+        sequence = torch.arange(len(order), device=order.device)[:, None]  # [B, 1]
+        forth, _ = self.forward_lstm(states.transpose(0, 1))  # [T, B, H]
+        back, _ = self.backward_lstm(pick(states, sequence.T, order.T))  # turned round and put by position at once
+        joined = torch.cat((forth.transpose(0, 1), pick(back, order, sequence)), dim=-1)  # [B, T, 2H]
+        return joined.masked_fill_(~mask[..., None], 0.0)
 
 
 class BiLSTMStack(nn.Module):
