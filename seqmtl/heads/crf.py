@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqmtl.batch import IGNORED, TokenTargets
 from seqmtl.heads.base import HeadLoss
 from seqmtl.heads.token import TokenHead
-from seqmtl.kernels.crf import log_partition, path_score, viterbi
+from seqmtl.kernels.crf import log_likelihood, viterbi
 from seqmtl.labels import TagStructure, allowed_transitions
 
 FORBIDDEN = -1e4  # finite, so that a path over a forbidden transition costs much instead of everything
@@ -75,8 +75,7 @@ class CRFHead(TokenHead):
         kept = inside[:, 0]  # an empty sentence has no sequence
         rows, inside, labels = targets.rows[kept], inside[kept], targets.labels[kept].clamp(min=0)
         scores = self.scores(features[rows], inside).float()  # [K, R, T, L]
-        chain = self._chain()
-        surprise = log_partition(scores, *chain, inside) - path_score(scores, *chain, labels, inside)  # [K, R]
+        surprise = -log_likelihood(scores, *self._chain(), labels, inside)  # [K, R]
         return HeadLoss(surprise.sum(dim=1), inside.sum().to(surprise.dtype))
 
     def labels_of_ensemble(self, features: Tensor, mask: Tensor) -> Tensor:

@@ -1,38 +1,28 @@
-"""The log-partition of a linear-chain CRF by matrix products, with its gradient written out.
+"""The log-likelihood of a linear-chain CRF with its gradient written out.
 
-Letters: K decoders, B sentences, T words, L labels, W = L rounded up to a multiple of 8 (which the matrix products
-like better), N real words of the batch. Transitions are [from, to].
+Letters: K decoders, B sentences, T words, L labels, N real words of the batch. Transitions are [from, to].
 
-A chain is ``p_t = (p_(t-1) @ E) * e_t``, where ``E`` are the exponentiated transitions, ``e_t`` the exponentiated
-emissions, and every fourth ``p_t`` is divided by its sum; the logarithms of the sums add up to the log-partition
-(Rabiner 1989, section V.A). The backward algorithm is the same chain over the reversed sentence with ``E`` transposed,
-so both run as one batch of 2K chains. Their products are the marginals, which are the gradient; no autograd runs
-through the loop, and the gradient of the transitions is one matrix product over all words.
-
-The chains run in float64 whatever the dtype of the scores: with the maxima taken out of emissions and transitions, it
-spans e^-708 to 1, so that peaked scores and transitions of -1e4 or -inf need no logarithm inside the loop. float32
-spans e^-87, which scores with a standard deviation of 30 exceed, and its products are at most twice as fast.
-A prefix of labels that lies too far below the best prefix of the same length (some e^-500) is lost. If that loses all
-of them (no label sequence avoids the transitions of -1e4, say), or if the two directions do not agree on the
-log-partition (one of them lost what the other one kept), the result is taken from ``reference``.
-
-Sentences are sorted by length and padding is left out, as in a packed sequence: step t handles the sentences that reach
-it, and nothing at a padded position is ever read.
+Sentences are sorted by length and padding is left out, as in a packed sequence: nothing at a padded position is ever
+read. If the chains of ``partition`` lose every label sequence (none of them avoids the transitions of -1e4, say), or if
+their two directions do not agree, the result is taken from ``reference``.
 """
 
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.crf import reference
+from seqmtl.kernels.crf import partition, path, reference
+from seqmtl.kernels.crf.partition import Chains
+from seqmtl.kernels.crf.words import Words, packed, real_words, unpacked
+from seqmtl.kernels.scripting import scripted
 
-# Between two normalisations a chain shrinks, which uses up some of the range; each of them costs a quarter of a step.
-_NORMALISE_EVERY = 4
 
-
-def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
-    """Return the log of the summed exponentiated scores of all label sequences.
+def log_likelihood(
+    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, mask: Tensor
+) -> Tensor:
+    """Return the log-probability of ``labels``: their score less the log of the summed exponentiated scores of all.
 
     The gradient is analytic; it can be taken once, not twice (``create_graph=True``).
 
@@ -41,142 +31,80 @@ def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Te
         transitions: scores, [K, L, L] (from, to); ``-inf`` forbids.
         start: scores of the first label, [K, L].
         end: scores of the last label, [K, L].
+        labels: label ids, [B, T] long; what stands at a padded position is ignored.
         mask: [B, T] bool, True = real word; right-padded, the first word always real.
 
     Returns:
-        [K, B], natural logarithms, in the wider dtype of ``emissions`` and ``transitions``.
+        [K, B], natural logarithms, in the wider dtype of ``emissions`` and ``transitions``; ``-inf`` where the labels
+        take a forbidden transition, nan where every label sequence does.
+
+    Raises:
+        AssertionError: a sentence has no word.
     """
-    value: Tensor = _LogPartition.apply(emissions, transitions, start, end, _packed(mask))  # pyright: ignore[reportAssignmentType]
+    scores = (emissions, transitions, start, end)
+    value: Tensor = _LogLikelihood.apply(*scores, labels, real_words(mask))  # pyright: ignore[reportAssignmentType]
     if bool(value.isfinite().all()):
         return value
-    return reference.log_partition(emissions, transitions, start, end, mask)
+    return reference.log_likelihood(*scores, labels, mask)
 
 
-class _Words(NamedTuple):
-    """Where the real words are: sentences go from long to short, words by number, then by sentence."""
-
-    sizes: list[int]  # for every t, how many sentences have a word number t
-    sentences: Tensor  # [N], sentence of each word
-    places: Tensor  # [N], index of each word into the B * T positions
-    mirror: Tensor  # [N], index into N of the word as far from the end as this one is from the start
-    before: Tensor  # [N - B], index into N of the word before, for all words but the first ones
-
-
-def _packed(mask: Tensor) -> _Words:
-    lengths, order = mask.sum(1).sort(descending=True, stable=True)
-    words = mask.sum(0)
-    sizes = [size for size in words.tolist() if size]
-    assert sizes[0] == len(mask), "every sentence needs at least one word"
-    times, ranks = mask[order].T.nonzero(as_tuple=True)
-    offsets = words.cumsum(0) - words
-    mirror = offsets[lengths[ranks] - 1 - times] + ranks
-    before = offsets[times[len(mask) :] - 1] + ranks[len(mask) :]
-    sentences = order[ranks]
-    return _Words(sizes, sentences, sentences * mask.shape[1] + times, mirror, before)
-
-
-class _LogPartition(torch.autograd.Function):
+class _LogLikelihood(torch.autograd.Function):
     """Forward runs the chains of both directions, nan where they disagree; backward turns them into marginals."""
 
     @staticmethod
-    def forward(ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, words: _Words) -> Tensor:
-        weights, heights = _weights(emissions, start, end, words)  # [2K, N, W], [K, N, 1]
-        matrix, peaks = _matrix(transitions, width=weights.shape[2])  # [2K, W, W], [K, 1, 1]
-        states, norms = _scan(weights, matrix, words.sizes)  # [2K, N, W], [2K, N, 1]
-        decoders = len(emissions)
-        ctx.save_for_backward(weights[:decoders], matrix[:decoders], states, norms[:decoders])
+    def forward(
+        ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, words: Words
+    ) -> Tensor:
+        run = _scripts()[0] if emissions.is_cpu else _forward
+        value, *saved = run(emissions, transitions, start, end, labels, words)
+        ctx.save_for_backward(*saved)
         ctx.words, ctx.shape = words, emissions.shape
-        ctx.dtypes = [scores.dtype for scores in (emissions, transitions, start, end)]
-        heights[:, words.sizes[0] :] += peaks  # the first words take no transition
-        totals, last = norms.clone(), words.mirror[: words.sizes[0]]  # [2K, N, 1], [B]
-        totals[:, last] *= states[:, last].sum(2, keepdim=True)
-        logs = totals.log_().view(2, decoders, -1, 1) + heights  # [2, K, N, 1]
-        value, check = _unpacked(logs.flatten(0, 1), words, emissions.shape).sum((2, 3)).chunk(2)  # [K, B] each
-        value = torch.where((value - check).abs() < 1e-6, value, torch.nan)
-        return value.to(torch.promote_types(emissions.dtype, transitions.dtype))
+        ctx.dtypes = emissions.dtype, transitions.dtype
+        return value
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         # torch's once_differentiable would let a second derivative through as 0
-        assert not torch.is_grad_enabled(), "this gradient has no gradient of its own: take log_partition of reference"
-        weights, matrix, states, norms = ctx.saved_tensors
-        words: _Words = ctx.words
-        decoders, *_, size = ctx.shape
-        prefixes, futures = states[:decoders], states[decoders:].index_select(1, words.mirror)  # [K, N, W]
-        # Both hold the weight of the word itself, which counts once. Where it is 0, so is the prefix.
-        marginals = (prefixes / weights.clamp_min(1e-300)).mul_(futures)  # [K, N, W], up to the scale of each word
-        upstream = grad_outputs[0].to(weights.dtype)[:, words.sentences, None]  # [K, N, 1]
-        scale = upstream / marginals.sum(2, keepdim=True)  # [K, N, 1]
-        marginals.mul_(scale)
-        pairs = _pairs(prefixes, futures.mul_(scale.div_(norms)), matrix, words)[:, :size, :size]  # [K, L, L]
-        marginals = marginals[..., :size]  # [K, N, L]
-        first = marginals[:, : words.sizes[0]].sum(1)  # [K, L]
-        last = marginals.index_select(1, words.mirror[: words.sizes[0]]).sum(1)  # [K, L]
-        grads = (_unpacked(marginals.to(ctx.dtypes[0]), words, ctx.shape), pairs, first, last)
-        return *(grad.to(dtype) for grad, dtype in zip(grads, ctx.dtypes, strict=True)), None
+        assert not torch.is_grad_enabled(), "this gradient has no gradient of its own: take log_likelihood of reference"
+        labels, *chains = ctx.saved_tensors
+        run = _scripts()[1] if grad_outputs[0].is_cpu else _backward
+        _, sentences, length, size = ctx.shape
+        of_words, *of_chain = run(grad_outputs[0], labels, Chains(*chains), ctx.words, size, *ctx.dtypes)
+        return unpacked(of_words, ctx.words, sentences, length), *of_chain, None, None
 
 
-def _weights(emissions: Tensor, start: Tensor, end: Tensor, words: _Words) -> tuple[Tensor, Tensor]:
-    """Exponentiate the scores of the real words: weights in 0..1 [2K, N, W], and the maxima taken out [K, N, 1].
-
-    Start and end scores are those of the first and the last word, so that the chains need not know of them.
-    """
-    decoders, *_, size = emissions.shape
-    width = -(-size // 8) * 8
-    weights = emissions.new_empty(2 * decoders, len(words.places), width, dtype=torch.float64)
-    scores = weights[:decoders]  # a view, exponentiated in place
-    scores[..., size:] = -torch.inf
-    scores[..., :size] = emissions.flatten(1, 2).index_select(1, words.places)
-    first, last = scores[:, : words.sizes[0], :size], words.mirror[: words.sizes[0]]
-    first += start[:, None]
-    scores[:, last, :size] += end[:, None]
-    heights = _finite(scores.amax(2, keepdim=True))
-    scores.sub_(heights).exp_()
-    torch.index_select(scores, 1, words.mirror, out=weights[decoders:])
-    return weights, heights
+@cache
+def _scripts() -> tuple[Any, Any]:
+    """Both ways without the interpreter; for CPUs, since on a GPU torch would try and fuse what it runs so."""
+    return scripted(_forward), scripted(_backward)
 
 
-def _matrix(transitions: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
-    """Exponentiate the transitions, both ways: weights in 0..1 [2K, W, W], and the maxima taken out [K, 1, 1]."""
-    decoders, size, _ = transitions.shape
-    scores = transitions.double()
-    peaks = _finite(scores.amax((1, 2), keepdim=True))
-    matrix = scores.new_zeros(2 * decoders, width, width)
-    torch.exp(scores - peaks, out=matrix[:decoders, :size, :size])
-    matrix[decoders:] = matrix[:decoders].transpose(1, 2)
-    return matrix, peaks
+def _forward(
+    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, words: Words
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The value [K, B], and what the gradient reads: labels of the words [N], and the parts of the chains."""
+    scores, labels = packed(emissions, words), labels.flatten().index_select(0, words.places)  # [K, N, L], [N]
+    both, chains = partition.partition(scores, transitions, start, end, words)  # [2, K, B]
+    total = torch.where((both[0] - both[1]).abs() < 1e-6, both[0], float("nan"))  # [K, B]
+    chosen = path.score(scores, transitions, start, end, labels, words)  # [K, B]
+    value = chosen - total.to(chosen.dtype)
+    # Not the chains as they are: for each named tuple that TorchScript returns it makes a class, in 0.2 ms.
+    return value, labels, chains.weights, chains.matrix, chains.states, chains.norms
 
 
-def _finite(maxima: Tensor) -> Tensor:
-    """Return ``maxima`` with 0 for ``-inf``: where everything is forbidden there is nothing to take out."""
-    return maxima.masked_fill_(maxima.isneginf(), 0)
-
-
-def _scan(weights: Tensor, matrix: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """Run the chains: weights of the last label of each prefix [2K, N, W], and what they were divided by [2K, N, 1]."""
-    states, norms = torch.empty_like(weights), weights.new_ones(*weights.shape[:2], 1)
-    steps = zip(weights.split(sizes, 1), states.split(sizes, 1), norms.split(sizes, 1), strict=True)
-    previous: Tensor | None = None
-    for t, (weight, state, norm) in enumerate(steps):
-        if previous is None:
-            state.copy_(weight)
-        else:
-            torch.mul(previous.narrow(1, 0, sizes[t]).bmm(matrix), weight, out=state)
-        if t % _NORMALISE_EVERY == 0:
-            torch.sum(state, 2, keepdim=True, out=norm)
-            state.div_(norm)
-        previous = state
-    return states, norms
-
-
-def _pairs(prefixes: Tensor, futures: Tensor, matrix: Tensor, words: _Words) -> Tensor:
-    """Sum the marginals of neighbouring labels over all words, [K, W, W]: one product of [W, N - B] and [N - B, W]."""
-    before = prefixes.index_select(1, words.before)  # [K, N - B, W]
-    return before.transpose(1, 2).bmm(futures[:, words.sizes[0] :]).mul_(matrix)
-
-
-def _unpacked(packed: Tensor, words: _Words, shape: torch.Size) -> Tensor:
-    """Put words back into their places, [K, N, X] -> [K, B, T, X] (or 2K), with 0 where padded."""
-    _, sentences, length, _ = shape
-    places = packed.new_zeros(len(packed), sentences * length, packed.shape[2])
-    return places.index_copy_(1, words.places, packed).view(len(packed), sentences, length, -1)
+def _backward(
+    upstream: Tensor,
+    labels: Tensor,
+    chains: Chains,
+    words: Words,
+    size: int,
+    dtype: torch.dtype,
+    chain_dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of emissions [K, N, L], transitions [K, L, L], start and end [K, L] from [K, B]."""
+    of_words = upstream.index_select(1, words.sentences)  # [K, N]
+    emissions, transitions, start, end = partition.gradients(-of_words, chains, words, size)
+    emissions, transitions = emissions.to(dtype), transitions.to(chain_dtype)
+    start, end = start.to(chain_dtype), end.to(chain_dtype)
+    path.add_gradients(of_words, labels, words, emissions, transitions, start, end)
+    return emissions, transitions, start, end

@@ -1,4 +1,4 @@
-"""The log-partition of a linear-chain CRF, written as the textbook writes it; the oracle of ``fast``.
+"""The log-likelihood of a linear-chain CRF, written as the textbook writes it; the oracle of ``fast``.
 
 Letters: K decoders, B sentences, T words, L labels. Transitions are [from, to].
 """
@@ -6,8 +6,18 @@ Letters: K decoders, B sentences, T words, L labels. Transitions are [from, to].
 import torch
 from torch import Tensor
 
+from seqmtl.kernels.crf.score import path_score
+
 # Stands for -inf inside: the gradient of a logsumexp over nothing but -inf is nan.
 _FORBIDDEN = -1e30
+
+
+def log_likelihood(
+    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, mask: Tensor
+) -> Tensor:
+    """Return the log-probability of ``labels``, [K, B], by autograd; the arguments are those of ``fast``."""
+    path = path_score(emissions, transitions, start, end, labels, mask)
+    return path - log_partition(emissions, transitions, start, end, mask)
 
 
 def log_partition(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""The fast log-partition against the reference: values, gradients, hard numbers, padding."""
+"""The fast log-likelihood against the reference: values, gradients, hard numbers, padding."""
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from seqmtl.kernels.crf import fast, reference
+from seqmtl.kernels.crf import fast, reference, viterbi
 
 NAMES = ("emissions", "transitions", "start", "end")
 # K, B, T, L
@@ -33,19 +34,28 @@ def forbid(scores, forbidden, *, seed=0):
     return scores
 
 
-def differentiated(log_partition, scores, mask, weights):
+def random_labels(scores, mask):
+    """Labels that no score forbids, -100 where padded, which nothing may read."""
+    emissions, *chain = (scores[name][0].float() for name in NAMES)
+    draw = torch.Generator().manual_seed(1)
+    emissions = torch.rand(emissions.shape, generator=draw).masked_fill(emissions == -torch.inf, -torch.inf)
+    return viterbi(emissions, *(part.clamp(max=0) for part in chain), mask).masked_fill(~mask, -100)
+
+
+def differentiated(log_likelihood, scores, mask, weights, *, labels=None):
     """Values and gradients, with a weight of its own on every sentence so that mixed-up rows show."""
     leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in scores.items()}
-    values = log_partition(**leaves, mask=mask)
+    labels = random_labels(scores, mask) if labels is None else labels
+    values = log_likelihood(**leaves, labels=labels, mask=mask)
     total = (values * weights.to(values.dtype)).sum()
     return values, torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
 
 
 def assert_equals_reference(scores, mask, *, tolerance=1e-8):
     weights = torch.linspace(0.5, 2, len(scores["emissions"]) * len(mask)).view(-1, len(mask))
-    values, gradients = differentiated(fast.log_partition, scores, mask, weights)
+    values, gradients = differentiated(fast.log_likelihood, scores, mask, weights)
     wide = {name: tensor.double() for name, tensor in scores.items()}
-    expected, expected_gradients = differentiated(reference.log_partition, wide, mask, weights)
+    expected, expected_gradients = differentiated(reference.log_likelihood, wide, mask, weights)
     torch.testing.assert_close(values.double(), expected, rtol=max(tolerance, 1e-9), atol=tolerance)
     for name, gradient, wanted in zip(NAMES, gradients, expected_gradients, strict=True):
         message = f"gradient of {name}"
@@ -54,7 +64,7 @@ def assert_equals_reference(scores, mask, *, tolerance=1e-8):
 
 
 def came_from_reference(values):
-    return "_LogPartition" not in values.grad_fn.name()
+    return "_LogLikelihood" not in values.grad_fn.name()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -80,22 +90,27 @@ def test_float32_scores_equal_the_float64_reference(std):
 
 def test_gradcheck():
     scores, mask = random_crf((2, 3, 5, 3))
+    labels = random_labels(scores, mask)
     leaves = [tensor.requires_grad_() for tensor in forbid(scores, -20.0).values()]
-    assert torch.autograd.gradcheck(lambda *parts: fast.log_partition(*parts, mask), leaves)
+    assert torch.autograd.gradcheck(lambda *parts: fast.log_likelihood(*parts, labels, mask), leaves)
 
 
-def test_emission_gradient_is_a_distribution_over_labels():
+def test_emission_gradient_is_the_labels_less_a_distribution_over_labels():
     scores, mask = random_crf((2, 5, 30, 7), std=5.0)
-    _, (marginals, *_) = differentiated(fast.log_partition, scores, mask, torch.ones(1))
+    labels = random_labels(scores, mask)
+    _, (gradient, *_) = differentiated(fast.log_likelihood, scores, mask, torch.ones(1), labels=labels)
+    taken = F.one_hot(labels.clamp(min=0), 7) * mask[..., None]
+    marginals = taken - gradient
     torch.testing.assert_close(marginals.sum(3), mask.double().expand(2, -1, -1))
-    assert (marginals >= 0).all()
+    assert (marginals > -1e-12).all()
 
 
 def test_padding_is_never_read_and_gets_no_gradient():
     scores, mask = random_crf((2, 6, 20, 5))
-    clean, clean_gradients = differentiated(fast.log_partition, scores, mask, torch.ones(1))
+    labels = random_labels(scores, mask)
+    clean, clean_gradients = differentiated(fast.log_likelihood, scores, mask, torch.ones(1), labels=labels)
     scores["emissions"].masked_fill_(~mask[None, :, :, None], torch.nan)
-    values, gradients = differentiated(fast.log_partition, scores, mask, torch.ones(1))
+    values, gradients = differentiated(fast.log_likelihood, scores, mask, torch.ones(1), labels=labels)
     assert torch.equal(values, clean)
     assert all(torch.equal(one, other) for one, other in zip(gradients, clean_gradients, strict=True))
     assert (gradients[0][:, ~mask] == 0).all()
@@ -104,18 +119,20 @@ def test_padding_is_never_read_and_gets_no_gradient():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_sentence_scores_the_same_alone_and_in_any_batch(dtype):
     scores, mask = random_crf((2, 6, 20, 5), dtype=dtype)
-    values = fast.log_partition(**scores, mask=mask)
+    labels = random_labels(scores, mask)
+    values = fast.log_likelihood(**scores, labels=labels, mask=mask)
     for b, length in enumerate(mask.sum(1).tolist()):
         alone = scores | {"emissions": scores["emissions"][:, b : b + 1, :length]}
-        single = fast.log_partition(**alone, mask=mask[b : b + 1, :length])
+        single = fast.log_likelihood(**alone, labels=labels[b : b + 1, :length], mask=mask[b : b + 1, :length])
         torch.testing.assert_close(single[:, 0], values[:, b], rtol=1e-6, atol=1e-6)
 
 
 def test_columns_that_no_sentence_reaches_change_nothing():
     scores, mask = random_crf((1, 3, 8, 4))
-    wider = scores | {"emissions": torch.nn.functional.pad(scores["emissions"], (0, 0, 0, 5))}
-    found = fast.log_partition(**wider, mask=torch.nn.functional.pad(mask, (0, 5)))
-    assert torch.equal(found, fast.log_partition(**scores, mask=mask))
+    labels = random_labels(scores, mask)
+    wider = scores | {"emissions": F.pad(scores["emissions"], (0, 0, 0, 5))}
+    found = fast.log_likelihood(**wider, labels=F.pad(labels, (0, 5)), mask=F.pad(mask, (0, 5)))
+    assert torch.equal(found, fast.log_likelihood(**scores, labels=labels, mask=mask))
 
 
 def test_impossible_labels_get_no_gradient():
@@ -124,7 +141,7 @@ def test_impossible_labels_get_no_gradient():
     scores["transitions"][:, :, 3] = -torch.inf  # nothing leads to label 3,
     scores["emissions"][..., 3] += 1000  # however much the words ask for it
     assert_equals_reference(scores, mask)
-    _, gradients = differentiated(fast.log_partition, scores, mask, torch.ones(1))
+    _, gradients = differentiated(fast.log_likelihood, scores, mask, torch.ones(1))
     assert (gradients[0][..., 3] == 0).all()
 
 
@@ -138,7 +155,7 @@ def test_when_every_path_is_forbidden_softly_the_reference_takes_over():
     scores, mask = random_crf((1, 2, 6, 3))
     scores["transitions"][:] = torch.full((3, 3), -1e4).fill_diagonal_(0)
     for t in range(6):  # the words ask for another label each time, by more than -1e4
-        scores["emissions"][:, :, t] = torch.nn.functional.one_hot(torch.tensor(t % 3), 3) * 3e4
+        scores["emissions"][:, :, t] = F.one_hot(torch.tensor(t % 3), 3) * 3e4
     assert came_from_reference(assert_equals_reference(scores, mask))
 
 
@@ -152,26 +169,36 @@ def test_when_a_prefix_out_of_range_wins_the_reference_takes_over():
     assert came_from_reference(assert_equals_reference(scores, mask))
 
 
-def test_everything_forbidden_is_minus_infinity():
+def test_forbidden_labels_are_minus_infinitely_likely():
+    scores, mask = random_crf((1, 2, 6, 3))
+    scores["transitions"][:, 1, 2] = -torch.inf
+    labels = torch.tensor([[1, 2, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0]])
+    values = fast.log_likelihood(**scores, labels=labels, mask=torch.ones_like(mask))
+    assert values.isneginf().tolist() == [[True, False]]
+
+
+def test_where_everything_is_forbidden_there_is_no_likelihood():
     scores, mask = random_crf((1, 2, 6, 3))
     scores["start"].fill_(-torch.inf)
-    assert (fast.log_partition(**scores, mask=mask) == -torch.inf).all()
+    labels = torch.zeros(2, 6, dtype=torch.long)
+    assert fast.log_likelihood(**scores, labels=labels, mask=mask).isnan().all()
 
 
 def test_bfloat16_emissions_keep_the_precision_of_the_transitions():
     scores, mask = random_crf((1, 3, 30, 5), dtype=torch.float32)
     scores["emissions"] = scores["emissions"].bfloat16()
-    values, gradients = differentiated(fast.log_partition, scores, mask, torch.ones(1))
+    values, gradients = differentiated(fast.log_likelihood, scores, mask, torch.ones(1))
     assert values.dtype == torch.float32
     assert [gradient.dtype for gradient in gradients] == [torch.bfloat16] + [torch.float32] * 3
     wide = {name: tensor.double() for name, tensor in scores.items()}
-    torch.testing.assert_close(values.double(), reference.log_partition(**wide, mask=mask), rtol=1e-6, atol=1e-5)
+    expected = reference.log_likelihood(**wide, labels=random_labels(scores, mask), mask=mask)
+    torch.testing.assert_close(values.double(), expected, rtol=1e-6, atol=1e-5)
 
 
 def test_gradient_can_be_taken_again_but_not_twice_over():
     scores, mask = random_crf((1, 2, 4, 3))
     emissions = scores["emissions"].requires_grad_()
-    total = fast.log_partition(**scores, mask=mask).sum()
+    total = fast.log_likelihood(**scores, labels=random_labels(scores, mask), mask=mask).sum()
     (first,) = torch.autograd.grad(total, emissions, retain_graph=True)
     (again,) = torch.autograd.grad(total, emissions, retain_graph=True)
     assert torch.equal(first, again)
@@ -183,4 +210,4 @@ def test_sentences_without_words_are_refused():
     scores, mask = random_crf((1, 2, 4, 3))
     mask[0] = False
     with pytest.raises(AssertionError, match="at least one word"):
-        fast.log_partition(**scores, mask=mask)
+        fast.log_likelihood(**scores, labels=torch.zeros_like(mask, dtype=torch.long), mask=mask)

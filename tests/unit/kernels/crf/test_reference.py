@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from seqmtl.kernels.crf import path_score, reference
+from seqmtl.kernels.crf import reference
+from seqmtl.kernels.crf.score import path_score
 
 
 def enumerated(emissions, transitions, start, end, length):

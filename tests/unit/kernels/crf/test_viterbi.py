@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from seqmtl.kernels.crf import path_score, viterbi
+from seqmtl.kernels.crf import viterbi
+from seqmtl.kernels.crf.score import path_score
 
 
 def random_crf(sentences, length, size, *, seed):
