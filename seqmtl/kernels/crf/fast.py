@@ -86,8 +86,8 @@ def _forward(
     scores, labels = packed(emissions, words), labels.flatten().index_select(0, words.places)  # [K, N, L], [N]
     both, chains = partition.partition(scores, transitions, start, end, words)  # [2, K, B]
     total = torch.where((both[0] - both[1]).abs() < 1e-6, both[0], float("nan"))  # [K, B]
-    chosen = path.score(scores, transitions, start, end, labels, words)  # [K, B]
-    value = chosen - total.to(chosen.dtype)
+    value = path.score(scores, transitions, start, end, labels, words) - total  # [K, B]
+    value = value.to(torch.promote_types(emissions.dtype, transitions.dtype))
     # Not the chains as they are: for each named tuple that TorchScript returns it makes a class, in 0.2 ms.
     return value, labels, chains.weights, chains.matrix, chains.states, chains.norms
 

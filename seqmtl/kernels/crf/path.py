@@ -10,17 +10,16 @@ from seqmtl.kernels.crf.words import Words, first_words, last_words
 
 
 def score(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, words: Words) -> Tensor:
-    """What ``seqmtl.kernels.crf.score`` says of emissions [K, N, L] and labels [N], as [K, B]."""
-    dtype = torch.promote_types(emissions.dtype, transitions.dtype)
+    """What ``seqmtl.kernels.crf.score`` says of emissions [K, N, L] and labels [N], as [K, B], summed in float64."""
     n = first_words(words)
     first, last = words.sentences[:n], last_words(words)  # [B] each
-    emitted = emissions.gather(2, _of_each(labels, emissions.shape[0])).squeeze(2).to(dtype)  # [K, N]
-    moved = transitions[:, labels.index_select(0, words.before), labels[n:]].to(dtype)  # [K, N - B]
-    total = torch.zeros([emissions.shape[0], n], dtype=dtype, device=emissions.device)  # [K, B]
-    total.index_add_(1, words.sentences, emitted)
-    total.index_add_(1, words.sentences[n:], moved)
+    emitted = emissions.gather(2, _of_each(labels, emissions.shape[0])).squeeze(2)  # [K, N]
+    moved = transitions[:, labels.index_select(0, words.before), labels[n:]]  # [K, N - B]
     ends = start[:, labels[:n]] + end[:, labels.index_select(0, last)]  # [K, B], longest sentence first
-    return total.index_add_(1, first, ends.to(dtype))
+    total = torch.zeros([emissions.shape[0], n], dtype=torch.float64, device=emissions.device)  # [K, B]
+    total.index_add_(1, words.sentences, emitted.double())
+    total.index_add_(1, words.sentences[n:], moved.double())
+    return total.index_add_(1, first, ends.double())
 
 
 def add_gradients(
