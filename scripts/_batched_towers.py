@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from seqmtl.kernels.reversal import reversal, take
+from seqmtl.kernels.reversal import pick, reversal
 from seqmtl.layers.bilstm import BiLSTM
 
 
@@ -86,6 +86,7 @@ class BatchedBiLSTMs(Side):
         lstms = [lstm for layer in layers for lstm in (layer.forward_lstm, layer.backward_lstm)]
         self.mask = mask
         self.order = reversal(mask)  # [N, L]
+        self.sequence = torch.arange(len(mask))[:, None]  # [N, 1]
         self.inner = _stacked([lstm.get_parameter("weight_ih_l0").T for lstm in lstms])  # [2M, D, 4H]
         self.outer = _stacked([lstm.get_parameter("weight_hh_l0").T for lstm in lstms])  # [2M, H, 4H]
         bias = [lstm.get_parameter("bias_ih_l0") + lstm.get_parameter("bias_hh_l0") for lstm in lstms]
@@ -95,7 +96,9 @@ class BatchedBiLSTMs(Side):
     def outputs(self, states: Sequence[Tensor]) -> list[Tensor]:
         """All at once."""
         n, length = self.mask.shape
-        both = torch.stack([way for state in states for way in (state, take(state, self.order))])  # [2M, N, L, D]
+        both = torch.stack(
+            [way for state in states for way in (state, pick(state, self.sequence, self.order))]
+        )  # [2M, N, L, D]
         flat = both.transpose(1, 2).flatten(1, 2)  # [2M, L * N, D]
         gates = torch.baddbmm(self.bias, flat, self.inner).unflatten(1, (length, n)).unbind(1)  # L of [2M, N, 4H]
         hidden = cell = flat.new_zeros(len(flat), n, self.outer.shape[1])  # [2M, N, H]
@@ -106,7 +109,7 @@ class BatchedBiLSTMs(Side):
             hidden = shown.sigmoid() * cell.tanh()
             after.append(hidden)
         forth, back = torch.stack(after, dim=2).unflatten(0, (-1, 2)).unbind(1)  # [M, N, L, H]
-        turned = torch.stack([take(one, self.order) for one in back])
+        turned = torch.stack([pick(one, self.sequence, self.order) for one in back])
         return list(torch.cat((forth, turned), dim=-1).masked_fill(~self.mask[..., None], 0.0).unbind())
 
 

@@ -14,10 +14,14 @@ def scripted(function: Callable[Arguments, Result]) -> Callable[Arguments, Resul
     """``function`` as TorchScript, which runs it without Python and, above all, without its lock.
 
     Torch calls TorchScript deprecated, but has nothing else for a loop over words that needs no C++ compiler on the
-    user's machine. Where a release no longer has it, the function itself gives the same results.
+    user's machine. Where a release no longer has it, or the source that it reads is not there, the function itself
+    gives the same results.
     """
     if not hasattr(torch.jit, "script"):
         return function
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the deprecation
-        return torch.jit.script(function)  # type: ignore[return-value]  # it is called like the function
+        try:
+            return torch.jit.script(function)  # type: ignore[return-value]  # it is called like the function
+        except OSError:  # no source
+            return function

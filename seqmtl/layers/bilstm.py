@@ -44,7 +44,7 @@ class BiLSTM(nn.Module):
             )  # keeps the graph
             return zero.expand(*states.shape[:2], 2 * self.forward_lstm.hidden_size)
         order = reversal(mask)  # [B, T]
-        sequence = torch.arange(len(order), device=order.device)[:, None]  # [B, 1]
+        sequence = torch.arange(order.shape[0], device=order.device)[:, None]  # [B, 1]
         forth, _ = self.forward_lstm(states.transpose(0, 1))  # [T, B, H]
         back, _ = self.backward_lstm(pick(states, sequence.T, order.T))  # turned round and put by position at once
         joined = torch.cat((forth.transpose(0, 1), pick(back, order, sequence)), dim=-1)  # [B, T, 2H]

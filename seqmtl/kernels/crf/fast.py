@@ -3,8 +3,8 @@
 Letters: K decoders, B sentences, T words, L labels, N real words of the batch. Transitions are [from, to].
 
 Sentences are sorted by length and padding is left out, as in a packed sequence: nothing at a padded position is ever
-read. If the chains of ``partition`` lose every label sequence (none of them avoids the transitions of -1e4, say), or if
-their two directions do not agree, the result is taken from ``reference``.
+read. If the chains of ``partition`` lose every label sequence (none of them avoids the transitions of -1e4, say), if
+their two directions do not agree, or if labels take a transition of ``-inf``, the result is taken from ``reference``.
 """
 
 from functools import cache
@@ -39,8 +39,9 @@ def log_likelihood(
         take a forbidden transition, nan where every label sequence does.
 
     Raises:
-        AssertionError: a sentence has no word.
+        AssertionError: a sentence has no word, or words and labels are not those of ``mask``.
     """
+    assert emissions.shape[1:3] == labels.shape == mask.shape, (emissions.shape, labels.shape, mask.shape)
     scores = (emissions, transitions, start, end)
     value: Tensor = _LogLikelihood.apply(*scores, labels, real_words(mask))  # pyright: ignore[reportAssignmentType]
     if bool(value.isfinite().all()):
@@ -70,7 +71,7 @@ class _LogLikelihood(torch.autograd.Function):
         run = _scripts()[1] if grad_outputs[0].is_cpu else _backward
         _, sentences, length, size = ctx.shape
         of_words, *of_chain = run(grad_outputs[0], labels, Chains(*chains), ctx.words, size, *ctx.dtypes)
-        return unpacked(of_words, ctx.words, sentences, length), *of_chain, None, None
+        return unpacked(of_words, ctx.words, sentences=sentences, length=length), *of_chain, None, None
 
 
 @cache
@@ -103,7 +104,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of emissions [K, N, L], transitions [K, L, L], start and end [K, L] from [K, B]."""
     of_words = upstream.index_select(1, words.sentences)  # [K, N]
-    emissions, transitions, start, end = partition.gradients(-of_words, chains, words, size)
+    emissions, transitions, start, end = partition.gradients(-of_words, chains, words, size=size)
     emissions, transitions = emissions.to(dtype), transitions.to(chain_dtype)
     start, end = start.to(chain_dtype), end.to(chain_dtype)
     path.add_gradients(of_words, labels, words, emissions, transitions, start, end)

@@ -40,8 +40,8 @@ def partition(
     e^-500) below the best prefix of the same length is taken for impossible.
     """
     weights, heights = _weights(emissions, start, end, words)  # [2K, N, W], [K, N, 1]
-    matrix, peaks = _matrix(transitions, weights.shape[2])  # [2K, W, W], [K, 1, 1]
-    states, norms = _scan(weights, matrix, words.sizes)  # [2K, N, W], [2K, N, 1]
+    matrix, peaks = _matrix(transitions, width=weights.shape[2])  # [2K, W, W], [K, 1, 1]
+    states, norms = _scan(weights, matrix, words.sizes, normalise_every=4)  # [2K, N, W], [2K, N, 1]
     decoders, n, last = emissions.shape[0], first_words(words), last_words(words)
     heights[:, n:] += peaks  # the first words take no transition
     logs = norms.log().index_add_(1, last, states.index_select(1, last).sum(2, keepdim=True).log_())  # [2K, N, 1]
@@ -50,14 +50,14 @@ def partition(
     return values, Chains(weights[:decoders], matrix[:decoders], states, norms[:decoders])
 
 
-def gradients(upstream: Tensor, chains: Chains, words: Words, labels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def gradients(upstream: Tensor, chains: Chains, words: Words, *, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of emissions [K, N, L], transitions [K, L, L], start and end [K, L].
 
     Args:
         upstream: gradient of the log-partition of each word's sentence, [K, N].
         chains: of ``partition``.
         words: where they are.
-        labels: L.
+        size: L.
     """
     decoders, n = upstream.shape[0], first_words(words)
     prefixes, futures = chains.states[:decoders], chains.states[decoders:].index_select(1, words.mirror)  # [K, N, W]
@@ -69,9 +69,9 @@ def gradients(upstream: Tensor, chains: Chains, words: Words, labels: int) -> tu
     before = prefixes.index_select(1, words.before)  # [K, N - B, W]
     # The marginals of neighbouring labels, summed over all words by one product of [W, N - B] and [N - B, W].
     pairs = before.transpose(1, 2).bmm(futures[:, n:]).mul_(chains.matrix)  # [K, W, W]
-    marginals = marginals[:, :, :labels]
+    marginals = marginals[:, :, :size]
     last = marginals.index_select(1, last_words(words))  # [K, B, L]
-    return marginals, pairs[:, :labels, :labels], marginals[:, :n].sum(1), last.sum(1)
+    return marginals, pairs[:, :size, :size], marginals[:, :n].sum(1), last.sum(1)
 
 
 def _weights(emissions: Tensor, start: Tensor, end: Tensor, words: Words) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,7 @@ def _weights(emissions: Tensor, start: Tensor, end: Tensor, words: Words) -> tup
     return weights, heights
 
 
-def _matrix(transitions: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def _matrix(transitions: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
     """Exponentiate the transitions, both ways: weights in 0..1 [2K, W, W], and the maxima taken out [K, 1, 1]."""
     decoders, size = transitions.shape[0], transitions.shape[1]
     scores = transitions.double()
@@ -109,19 +109,24 @@ def _finite(maxima: Tensor) -> Tensor:
     return maxima.masked_fill_(maxima.isneginf(), 0)
 
 
-def _scan(weights: Tensor, matrix: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """Run the chains: weights of the last label of each prefix [2K, N, W], and what they were divided by [2K, N, 1]."""
+def _scan(weights: Tensor, matrix: Tensor, sizes: list[int], *, normalise_every: int) -> tuple[Tensor, Tensor]:
+    """Run the chains: weights of the last label of each prefix [2K, N, W], and what they were divided by [2K, N, 1].
+
+    Between two normalisations a chain shrinks, which uses up some of the range; each of them costs a quarter of a step.
+    """
     states, norms = torch.empty_like(weights), weights.new_ones([weights.shape[0], weights.shape[1], 1])
-    previous, begin = weights, 0
+    of_words, after, sums = weights.split(sizes, 1), states.split(sizes, 1), norms.split(sizes, 1)
+    previous = weights
     for t, size in enumerate(sizes):
-        weight, state = weights.narrow(1, begin, size), states.narrow(1, begin, size)
+        state = after[t]  # [2K, size, W]
         if t == 0:
-            state.copy_(weight)
+            state.copy_(of_words[t])
         else:
-            torch.mul(previous.narrow(1, 0, size).bmm(matrix), weight, out=state)
-        if t % 4 == 0:  # in between a chain shrinks, which uses up some of the range; this costs a quarter of a step
-            norm = norms.narrow(1, begin, size)
-            torch.sum(state, [2], keepdim=True, out=norm)
-            state.div_(norm)
-        previous, begin = state, begin + size
+            if size < sizes[t - 1]:
+                previous = previous.narrow(1, 0, size)
+            torch.mul(previous.bmm(matrix), of_words[t], out=state)
+        if t % normalise_every == 0:
+            torch.sum(state, [2], keepdim=True, out=sums[t])
+            state.div_(sums[t])
+        previous = state
     return states, norms

@@ -10,7 +10,7 @@ from seqmtl.kernels.crf.words import Words, first_words, last_words
 
 
 def score(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, words: Words) -> Tensor:
-    """What ``seqmtl.kernels.crf.score`` says of emissions [K, N, L] and labels [N], as [K, B], summed in float64."""
+    """``path_score`` of ``reference`` for emissions [K, N, L] and labels [N], as [K, B], summed in float64."""
     n = first_words(words)
     first, last = words.sentences[:n], last_words(words)  # [B] each
     emitted = emissions.gather(2, _of_each(labels, emissions.shape[0])).squeeze(2)  # [K, N]

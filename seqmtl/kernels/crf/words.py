@@ -24,13 +24,14 @@ def real_words(mask: Tensor) -> Words:
     """The words of ``mask`` ``[B, T]``, right-padded.
 
     Raises:
-        AssertionError: a sentence has no word.
+        AssertionError: a sentence does not begin with a word.
     """
     # The sizes are needed outside the device. NumPy does the rest there, at half of torch's cost per small operation.
-    lengths = mask.sum(1).numpy(force=True)  # [B]
+    on_host = mask.numpy(force=True)
+    assert on_host[:, 0].all(), "every sentence needs at least one word"
+    lengths = on_host.sum(1)  # [B]
     order = np.argsort(-lengths, kind="stable")  # [B]
     ranked = lengths[order]
-    assert ranked[-1], "every sentence needs at least one word"
     times, ranks = np.nonzero(np.arange(ranked[0])[:, None] < ranked)  # [N] each
     sizes = np.bincount(times)  # [T]
     offsets = np.cumsum(sizes) - sizes
@@ -56,7 +57,7 @@ def packed(positions: Tensor, words: Words) -> Tensor:
     return positions.flatten(1, 2).index_select(1, words.places)
 
 
-def unpacked(of_words: Tensor, words: Words, sentences: int, length: int) -> Tensor:
+def unpacked(of_words: Tensor, words: Words, *, sentences: int, length: int) -> Tensor:
     """Put the words back into their places, [K, N, X] -> [K, B, T, X], with 0 where padded."""
     positions = of_words.new_zeros([of_words.shape[0], sentences * length, of_words.shape[2]])
     return positions.index_copy_(1, words.places, of_words).unflatten(1, [sentences, length])

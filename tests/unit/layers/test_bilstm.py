@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqmtl.layers.bilstm import BiLSTM, BiLSTMStack, reversal
+from seqmtl.layers.bilstm import BiLSTM, BiLSTMStack
 
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
@@ -64,13 +64,6 @@ def test_what_stands_at_padding_changes_nothing(lengths: list[int]):
     out = layer(states, mask)
     assert torch.equal(out, layer(junk, mask))
     assert not out[~mask].any()
-
-
-@given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=5))
-def test_reversal_equals_reversed_lists(lengths: list[int]):
-    mask = masked(lengths)
-    expected = [[*reversed(range(length)), *range(length, mask.shape[1])] for length in lengths]
-    assert reversal(mask).tolist() == expected
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)], ids=["no sequence", "no position"])

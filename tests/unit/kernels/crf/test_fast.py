@@ -67,8 +67,16 @@ def came_from_reference(values):
     return "_LogLikelihood" not in values.grad_fn.name()
 
 
+@pytest.fixture(params=["TorchScript", "plain"])
+def form(request, monkeypatch):
+    """Both forms: CPUs run the first, other devices the second."""
+    if request.param == "plain":
+        monkeypatch.setattr(fast, "_scripts", lambda: (fast._forward, fast._backward))
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("std", [1.0, 30.0])
+@pytest.mark.usefixtures("form")
 def test_equals_reference(shape, std):
     scores, mask = random_crf(shape, std=std)
     assert not came_from_reference(assert_equals_reference(scores, mask))
@@ -77,6 +85,7 @@ def test_equals_reference(shape, std):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("forbidden", [-1e4, -torch.inf])
 @pytest.mark.parametrize("std", [1.0, 30.0])
+@pytest.mark.usefixtures("form")
 def test_equals_reference_with_forbidden_transitions(shape, forbidden, std):
     scores, mask = random_crf(shape, std=std)
     assert not came_from_reference(assert_equals_reference(forbid(scores, forbidden), mask))
@@ -184,6 +193,7 @@ def test_where_everything_is_forbidden_there_is_no_likelihood():
     assert fast.log_likelihood(**scores, labels=labels, mask=mask).isnan().all()
 
 
+@pytest.mark.usefixtures("form")
 def test_bfloat16_emissions_keep_the_precision_of_the_transitions():
     scores, mask = random_crf((1, 3, 30, 5), dtype=torch.float32)
     scores["emissions"] = scores["emissions"].bfloat16()
@@ -211,3 +221,12 @@ def test_sentences_without_words_are_refused():
     mask[0] = False
     with pytest.raises(AssertionError, match="at least one word"):
         fast.log_likelihood(**scores, labels=torch.zeros_like(mask, dtype=torch.long), mask=mask)
+
+
+@pytest.mark.parametrize("wider", ["emissions", "labels", "mask"])
+def test_words_that_are_not_those_of_the_mask_are_refused(wider):
+    scores, mask = random_crf((1, 2, 4, 3))
+    given = scores | {"labels": torch.zeros(2, 4, dtype=torch.long), "mask": mask}
+    pad = (0, 0, 0, 1) if wider == "emissions" else (0, 1)
+    with pytest.raises(AssertionError):
+        fast.log_likelihood(**given | {wider: F.pad(given[wider], pad)})

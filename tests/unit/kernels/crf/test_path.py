@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqmtl.kernels.crf import path
-from seqmtl.kernels.crf.score import path_score
+from seqmtl.kernels.crf.reference import path_score
 from seqmtl.kernels.crf.words import packed, real_words, unpacked
 
 MASK = torch.arange(6) < torch.tensor([2, 6, 1, 4])[:, None]
@@ -29,7 +29,10 @@ def test_score_and_gradients_equal_the_plain_ones(case):
     torch.testing.assert_close(path.score(of_words, *scores[1:], chosen, words), expected)
     there = [torch.ones_like(of_words), *(torch.ones_like(part) for part in scores[1:])]
     path.add_gradients(upstream[:, words.sentences], chosen, words, *there)
-    found = [unpacked(there[0] - 1, words, *MASK.shape), *(part - 1 for part in there[1:])]
+    found = [
+        unpacked(there[0] - 1, words, sentences=MASK.shape[0], length=MASK.shape[1]),
+        *(part - 1 for part in there[1:]),
+    ]
     for one, other in zip(found, expected_gradients, strict=True):
         torch.testing.assert_close(one, other)
 

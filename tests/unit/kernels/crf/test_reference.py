@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqmtl.kernels.crf import reference
-from seqmtl.kernels.crf.score import path_score
+from seqmtl.kernels.crf.reference import path_score
 
 
 def enumerated(emissions, transitions, start, end, length):

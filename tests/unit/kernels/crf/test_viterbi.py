@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seqmtl.kernels.crf import viterbi
-from seqmtl.kernels.crf.score import path_score
+from seqmtl.kernels.crf.reference import path_score
 
 
 def random_crf(sentences, length, size, *, seed):

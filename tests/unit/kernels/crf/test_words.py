@@ -33,5 +33,5 @@ def test_unpacked_puts_back_what_packed_took(lengths):
     mask = mask_of(lengths, spare=1)
     states = torch.rand(2, *mask.shape, 3)
     words = real_words(mask)
-    back = unpacked(packed(states, words), words, *mask.shape)
+    back = unpacked(packed(states, words), words, sentences=mask.shape[0], length=mask.shape[1])
     assert torch.equal(back, states * mask[:, :, None])

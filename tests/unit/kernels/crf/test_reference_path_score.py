@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from seqmtl.kernels.crf.score import path_score
+from seqmtl.kernels.crf.reference import path_score
 
 LENGTHS = (5, 1, 3)
 MASK = torch.arange(5) < torch.tensor(LENGTHS)[:, None]
