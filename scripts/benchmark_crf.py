@@ -78,7 +78,7 @@ def main() -> int:
     arguments = options(__doc__).parse_args()
     set_up(arguments)
     torch.manual_seed(1)
-    rounds = 15 if arguments.quick else 45
+    rounds, warmup = (30, 10) if arguments.quick else (120, 10)
     figures: dict[str, Figure] = {}
     for labels in (23, 117):
         for ragged in (False, True):
@@ -86,10 +86,10 @@ def main() -> int:
             case.compare()
             name = f"L={labels}, ragged" if ragged else f"L={labels}"
             figures[f"likelihood, {name}"] = alternate(
-                case.our_step, case.their_step, bar=LIKELIHOOD_BAR, rounds=rounds
+                case.our_step, case.their_step, bar=LIKELIHOOD_BAR, rounds=rounds, warmup=warmup
             )
             figures[f"decoding, {name}"] = alternate(
-                case.our_labels, case.their_labels, bar=DECODING_BAR, rounds=rounds
+                case.our_labels, case.their_labels, bar=DECODING_BAR, rounds=rounds, warmup=warmup
             )
     return report("crf", figures, arguments)
 

@@ -48,5 +48,5 @@ class CharacterBiLSTM(nn.Module):
         mask = torch.arange(characters.ids.shape[1], device=characters.ids.device) < characters.lengths[:, None]
         states = self.lstm(self.dropout(self.embedding(characters.ids)), mask)  # [U, C, F]
         forth, back = states.chunk(2, dim=-1)
-        rows = torch.arange(len(states), device=states.device)
+        rows = torch.arange(states.shape[0], device=states.device)
         return torch.cat((forth[rows, characters.lengths - 1], back[:, 0]), dim=-1)

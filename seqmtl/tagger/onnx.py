@@ -3,6 +3,7 @@
 B sentences, T words, L labels.
 """
 
+import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
@@ -17,6 +18,7 @@ from seqmtl.batch import CharacterInputs, Inputs, PieceInputs
 from seqmtl.data.kinds import TokenKind
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.tagger.onnx_bilstm import with_onnx_lstms
 from seqmtl.tagger.speed import transformer_of
 from seqmtl.tagger.tagger import Tagger
 
@@ -62,11 +64,13 @@ def export_onnx(tagger: Tagger, file: str | Path) -> None:
         raise ConfigError("export_onnx: needs onnxscript; pip install 'seqmtl[onnx]'")
     given = {name: tensor.to(model.device) for name, tensor in tensors_of(tagger.indexer(_SAMPLE)).items()}
     any_shape = {name: dict.fromkeys(range(tensor.ndim), torch.export.Dim.AUTO) for name, tensor in given.items()}
+    emissions = copy.deepcopy(Emissions(model, tasks)).eval()
+    with_onnx_lstms(emissions)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # what torch and its exporter say of each other
         warnings.simplefilter("ignore", DeprecationWarning)
         program: Any = torch.onnx.export(
-            Emissions(model, tasks).eval(),
+            emissions,
             kwargs={"given": given},  # as the last of the arguments it would be taken for options
             dynamo=True,
             dynamic_shapes={"given": any_shape},

@@ -196,6 +196,7 @@ def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[
         seed: int = 1,
         sharing: SharingSpec | None = None,
         decoders: DecodersSpec | None = None,
+        heads: Mapping[str, dict[str, Any]] | None = None,
         **encoder: Any,
     ) -> TinyModel:
         torch.manual_seed(seed)
@@ -203,7 +204,10 @@ def tiny_model(tiny_rows: list[dict[str, Any]], tiny_encoder: Path) -> Callable[
             TINY_TRANSFORMER | {"pretrained": str(tiny_encoder)} | encoder, source="test"
         )
         chosen = names or tuple(TINY["tasks"])
-        tasks = [build_task(name, TaskSpec.parse(TINY["tasks"][name], source=name), tiny_rows) for name in chosen]
+        specs = {name: TINY["tasks"][name] for name in chosen}
+        for name, head in (heads or {}).items():
+            specs[name] = specs[name] | {"head": head}
+        tasks = [build_task(name, TaskSpec.parse(spec, source=name), tiny_rows) for name, spec in specs.items()]
         backbone = load_backbone_config(spec.pretrained)
         indexer = new_indexer(spec, backbone=backbone, sentences=[row["tokens"] for row in tiny_rows])
         model = SeqMTLModel.from_encoder(

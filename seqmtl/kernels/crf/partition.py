@@ -25,7 +25,7 @@ from seqmtl.kernels.crf.words import Words, first_words, last_words
 class Chains(NamedTuple):
     """What the gradient reads."""
 
-    weights: Tensor  # of each word and label, [K, N, W]
+    weights: Tensor  # of each word and label, [K, N, W]; tiny where they were 0
     matrix: Tensor  # E, [K, W, W]
     states: Tensor  # of both directions, [2K, N, W]
     norms: Tensor  # what the states were divided by, [K, N, 1]
@@ -42,6 +42,7 @@ def partition(
     weights, heights = _weights(emissions, start, end, words)  # [2K, N, W], [K, N, 1]
     matrix, peaks = _matrix(transitions, width=weights.shape[2])  # [2K, W, W], [K, 1, 1]
     states, norms = _scan(weights, matrix, words.sizes, normalise_every=4)  # [2K, N, W], [2K, N, 1]
+    weights.clamp_min_(1e-300)  # from here on they only divide what they have multiplied
     decoders, n, last = emissions.shape[0], first_words(words), last_words(words)
     heights[:, n:] += peaks  # the first words take no transition
     logs = norms.log().index_add_(1, last, states.index_select(1, last).sum(2, keepdim=True).log_())  # [2K, N, 1]
@@ -61,8 +62,8 @@ def gradients(upstream: Tensor, chains: Chains, words: Words, *, size: int) -> t
     """
     decoders, n = upstream.shape[0], first_words(words)
     prefixes, futures = chains.states[:decoders], chains.states[decoders:].index_select(1, words.mirror)  # [K, N, W]
-    # Both hold the weight of the word itself, which counts once. Where it is 0, so is the prefix.
-    marginals = (prefixes / chains.weights.clamp_min(1e-300)).mul_(futures)  # [K, N, W], up to the scale of each word
+    # Both hold the weight of the word itself, which counts once. Where it was 0, so is the prefix.
+    marginals = (prefixes / chains.weights).mul_(futures)  # [K, N, W], up to the scale of each word
     scale = upstream.to(marginals.dtype).unsqueeze(2) / marginals.sum(2, keepdim=True)  # [K, N, 1]
     marginals.mul_(scale)
     futures.mul_(scale.div_(chains.norms))

@@ -12,12 +12,20 @@ SENTENCES = [
 ]
 
 
+CNN, BILSTM = ({"kind": kind, "dim": 8, "width": 16} for kind in ("cnn", "bilstm"))
+RECURRENT = {"chunk": {"kind": "crf", "bilstm": 8}, "ner": {"kind": "softmax", "bilstm": 6}}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("characters", [None, {"kind": "cnn", "dim": 8, "width": 16}], ids=["pieces", "spelling"])
-def test_onnxruntime_gives_the_scores_of_torch(tiny_model, tmp_path, characters):
+@pytest.mark.parametrize(
+    ("characters", "heads"),
+    [(None, None), (CNN, None), (BILSTM, None), (None, RECURRENT)],
+    ids=["pieces", "spelling", "spelling by a BiLSTM", "heads with BiLSTMs"],
+)
+def test_onnxruntime_gives_the_scores_of_torch(tiny_model, tmp_path, characters, heads):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    tiny = tiny_model(characters=characters, case=True)
+    tiny = tiny_model(characters=characters, case=True, heads=heads)
     tagger = Tagger(tiny.model, tiny.indexer)
     export_onnx(tagger, tmp_path / "model.onnx")
     session = runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
