@@ -49,7 +49,7 @@ def test_a_convolution_equals_plain_python(kernel: int):
 
 
 def last_states(lstm: nn.LSTM, embedded: Tensor) -> Tensor:
-    _, (hidden, _) = lstm(embedded[None])
+    _, (hidden, _) = lstm(embedded[:, None])
     return hidden[0, 0]
 
 
