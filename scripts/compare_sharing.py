@@ -340,19 +340,22 @@ def mark(comparison: Comparison) -> str:
     return " ↑" if comparison.delta > 0 else " ↓"
 
 
-def note(base: RecipeSpec, *, split: str, rows: int, seeds: int, alone: bool) -> str:
-    """What the table shows, in words."""
+def note(base: RecipeSpec, *, split: str, rows: int, seeds: int, alone: bool, compared: bool) -> str:
+    """What the table shows, in words; ``compared``: it has a scheme that is compared with the first."""
     joined = [f"{name} with {spec.predicates}" for name, spec in base.tasks.items() if spec.predicates]
     together = f", {' and '.join(joined)}" if joined else ""
     single = (
-        f"`{SINGLE}`: each task of `{base.name}` by a model of its own{together}; its parameters are those of all "
-        "these models, its words/s what is left when they train one after the other. "
+        f" `{SINGLE}`: each task of `{base.name}` by a model of its own{together}; its parameters are those of all "
+        "these models, its words/s what is left when they train one after the other."
+    )
+    arrows = (
+        f" ↑ ↓: better or worse than `{SINGLE if alone else base.name}`, p < {LEVEL} by a paired bootstrap of the "
+        "sentences, counts added up over seeds."
     )
     return (
         f"{split.capitalize()} scores, mean ± standard deviation of {seeds} seed{'s' if seeds > 1 else ''}; "
-        f"{f'the first {rows:,}' if rows else 'all'} training rows. {single if alone else ''}"
-        f"↑ ↓: better or worse than `{SINGLE if alone else base.name}`, p < {LEVEL} by a paired bootstrap of the "
-        "sentences, counts added up over seeds."
+        f"{f'the first {rows:,}' if rows else 'all'} training rows.{single if alone else ''}"
+        f"{arrows if compared else ''}"
     )
 
 
@@ -383,7 +386,8 @@ def main() -> None:
     schemes = collected(runs, split=split)
     compared = against_first(schemes)
     described = machine_of(arguments.jobs)
-    lines = [*table(schemes, compared), "", note(base, split=split, rows=rows, seeds=arguments.seeds, alone=alone)]
+    described_scores = note(base, split=split, rows=rows, seeds=arguments.seeds, alone=alone, compared=bool(compared))
+    lines = [*table(schemes, compared), "", described_scores]
     print("\n".join(lines), end="\n\n")
     chosen = "".join(f"-{task}" for task in arguments.tasks) + ("" if alone else "-against-base")
     name = f"compare_{base.name}{chosen}-{rows or 'all'}{'-dev' if arguments.dev_only else ''}"

@@ -115,8 +115,8 @@ class TransformerEncoder(Encoder):
         """Piece embeddings with what the encoder is told of their words, ``[W, P, D_embedding]``."""
         embedded = self.model.get_input_embeddings()(pieces.ids)
         for hint in self._hints(inputs):
-            rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 0, 1))  # a last row of zeros: special pieces, at -1
-            embedded = embedded + rows_of(rows, pieces.word % len(rows))
+            rows = nn.functional.pad(hint.flatten(0, 1), (0, 0, 1, 0))  # a first row of zeros: special pieces, at -1
+            embedded = embedded + rows_of(rows, pieces.word + 1)
         return embedded
 
     def _hints(self, inputs: Inputs) -> list[Tensor]:

@@ -54,7 +54,7 @@ class Conditioning(Sharing):
             return SharingOutput(dict(zip(request.tasks, told, strict=True)))
         n_tasks = len(request.tasks)
         features = self.tower(WordStates(told.flatten(0, 1), words.mask.repeat(n_tasks, 1)))  # [M * B, T, H]
-        each = features.unflatten(0, (n_tasks, len(words.mask)))  # [M, B, T, H]
+        each = features.unflatten(0, (n_tasks, words.mask.shape[0]))  # [M, B, T, H]
         return SharingOutput(dict(zip(request.tasks, each, strict=True)))
 
     def serving(self, tasks: Collection[str]) -> list[nn.Parameter]:

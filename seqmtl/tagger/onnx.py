@@ -3,7 +3,6 @@
 B sentences, T words, L labels.
 """
 
-import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
@@ -18,6 +17,7 @@ from seqmtl.batch import CharacterInputs, Inputs, PieceInputs
 from seqmtl.data.kinds import TokenKind
 from seqmtl.errors import ConfigError
 from seqmtl.modeling import SeqMTLModel
+from seqmtl.sharing.meta_lstm import MetaLSTM
 from seqmtl.tagger.onnx_bilstm import with_onnx_lstms
 from seqmtl.tagger.speed import transformer_of
 from seqmtl.tagger.tagger import Tagger
@@ -53,10 +53,13 @@ def export_onnx(tagger: Tagger, file: str | Path) -> None:
     which need to know the predicates, are left to whoever runs it.
 
     Raises:
-        ConfigError: when the encoder is no transformer, no task labels words, or the extra ``onnx`` is not installed.
+        ConfigError: when the encoder is no transformer, the sharing is a Meta-LSTM, whose steps ONNX has no operator
+            for, no task labels words, or the extra ``onnx`` is not installed.
     """
     model = tagger.model
     transformer_of(model, option="export_onnx")
+    if isinstance(model.sharing, MetaLSTM):
+        raise ConfigError("export_onnx: is for all kinds of sharing but 'meta_lstm', which ONNX has no operator for")
     tasks = [name for name in tagger.layers if isinstance(model.tasks[name].kind, TokenKind)]
     if not tasks:
         raise ConfigError("export_onnx: no task of this tagger labels words")
@@ -64,8 +67,7 @@ def export_onnx(tagger: Tagger, file: str | Path) -> None:
         raise ConfigError("export_onnx: needs onnxscript; pip install 'seqmtl[onnx]'")
     given = {name: tensor.to(model.device) for name, tensor in tensors_of(tagger.indexer(_SAMPLE)).items()}
     any_shape = {name: dict.fromkeys(range(tensor.ndim), torch.export.Dim.AUTO) for name, tensor in given.items()}
-    emissions = copy.deepcopy(Emissions(model, tasks)).eval()
-    with_onnx_lstms(emissions)
+    emissions = with_onnx_lstms(Emissions(model, tasks)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # what torch and its exporter say of each other
         warnings.simplefilter("ignore", DeprecationWarning)

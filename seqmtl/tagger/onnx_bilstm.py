@@ -3,51 +3,62 @@
 B sequences, T positions, D input size, H size of one direction.
 """
 
+import copy
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
 from seqmtl.layers.bilstm import BiLSTM
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 class OnnxBiLSTM(nn.Module):
-    """A ``BiLSTM`` by ONNX's own operator, which reads sequences of any length.
+    """A ``BiLSTM`` by ONNX's own operator, which knows the length of each sequence and reads it in both directions.
 
-    Of torch's LSTM the exporter writes one step for every position of the sample, and no other length fits.
+    With torch's LSTM, torch 2.13 exports a graph that fits no other number of positions than the sample's.
     """
 
-    inner: Tensor
-    outer: Tensor
+    input_weights: Tensor
+    recurrent_weights: Tensor
     bias: Tensor
 
     def __init__(self, layer: BiLSTM) -> None:
         """With the weights of ``layer``."""
         super().__init__()
         ways = (layer.forward_lstm, layer.backward_lstm)
+        parts = {
+            part: _of_both([way.get_parameter(f"{part}_l0") for way in ways])
+            for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        }
         self.size = layer.forward_lstm.hidden_size
-        self.register_buffer("inner", _of_both([way.get_parameter("weight_ih_l0") for way in ways]))  # [2, 4H, D]
-        self.register_buffer("outer", _of_both([way.get_parameter("weight_hh_l0") for way in ways]))  # [2, 4H, H]
-        biases = [_of_both([way.get_parameter(f"bias_{kind}_l0") for way in ways]) for kind in ("ih", "hh")]
-        self.register_buffer("bias", torch.cat(biases, dim=1))  # [2, 8H]
+        self.register_buffer("input_weights", parts["weight_ih"])  # [2, 4H, D]
+        self.register_buffer("recurrent_weights", parts["weight_hh"])  # [2, 4H, H]
+        self.register_buffer("bias", torch.cat((parts["bias_ih"], parts["bias_hh"]), dim=1))  # [2, 8H]
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """As ``BiLSTM`` does, ``[B, T, D]`` to ``[B, T, 2H]``; it can only be exported, not run."""
-        read: Tensor = torch.onnx.ops.symbolic(
+        """As ``BiLSTM`` does, ``[B, T, D]`` to ``[B, T, 2H]``, in the exported graph; here it gives zeros."""
+        lengths = mask.sum(dim=1).int()  # [B]
+        output: Tensor = torch.onnx.ops.symbolic(
             "LSTM",
-            [states.transpose(0, 1), self.inner, self.outer, self.bias, mask.sum(dim=1).int()],
+            [states.transpose(0, 1), self.input_weights, self.recurrent_weights, self.bias, lengths],
             attrs={"hidden_size": self.size, "direction": "bidirectional"},
             dtype=states.dtype,
             shape=[states.shape[1], 2, states.shape[0], self.size],
         )  # [T, 2, B, H]
-        return read.permute(2, 0, 1, 3).flatten(2).masked_fill(~mask[..., None], 0.0)
+        return output.permute(2, 0, 1, 3).flatten(2).masked_fill(~mask[..., None], 0.0)
 
 
-def with_onnx_lstms(module: nn.Module) -> None:
-    """Put ``OnnxBiLSTM`` in the place of every ``BiLSTM`` inside ``module``."""
-    for name, child in module.named_children():
-        if isinstance(child, BiLSTM):
-            setattr(module, name, OnnxBiLSTM(child))
-        else:
-            with_onnx_lstms(child)
+def with_onnx_lstms(model: Model) -> Model:
+    """A copy of ``model`` with ``OnnxBiLSTM`` in the place of every ``BiLSTM``; other parameters are shared with it."""
+    shared = {id(values): values for values in (*model.parameters(), *model.buffers())}
+    copied = copy.deepcopy(model, shared)
+    for module in list(copied.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, BiLSTM):
+                setattr(module, name, OnnxBiLSTM(child))
+    return copied
 
 
 def _of_both(weights: list[Tensor]) -> Tensor:

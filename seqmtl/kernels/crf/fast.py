@@ -4,7 +4,7 @@ Letters: K decoders, B sentences, T words, L labels, N real words of the batch. 
 
 Sentences are sorted by length and padding is left out, as in a packed sequence: nothing at a padded position is ever
 read. If the chains of ``partition`` lose every label sequence (none of them avoids the transitions of -1e4, say), if
-their two directions do not agree, or if labels take a transition of ``-inf``, the result is taken from ``reference``.
+their two directions do not agree, or if the labels have a score of ``-inf``, the result is taken from ``reference``.
 """
 
 from functools import cache
@@ -39,7 +39,7 @@ def log_likelihood(
         take a forbidden transition, nan where every label sequence does.
 
     Raises:
-        AssertionError: a sentence has no word, or words and labels are not those of ``mask``.
+        AssertionError: a sentence has no word, or emissions, labels and mask differ in sentences or words.
     """
     assert emissions.shape[1:3] == labels.shape == mask.shape, (emissions.shape, labels.shape, mask.shape)
     scores = (emissions, transitions, start, end)

@@ -261,9 +261,11 @@ def test_against_the_base_no_task_is_trained_alone_and_tasks_may_be_chosen(compa
     compared = compare.against_first(schemes)
     assert list(compared) == ["pta"]
     assert compare.table(schemes, compared)[0] == "| scheme | ner | mean | parameters, M | train words/s |"
-    text = compare.note(runs[0].recipe, split="dev", rows=20, seeds=1, alone=False)
+    described = {"split": "dev", "rows": 20, "seeds": 1, "alone": False}
+    text = compare.note(runs[0].recipe, **described, compared=True)
     assert "better or worse than `tiny`" in text
     assert "single" not in text
+    assert compare.note(runs[0].recipe, **described, compared=False).endswith("the first 20 training rows.")
     roles = compare.plan([str(tmp_path / "pta.yaml")], tasks=["srl"], **more)
     assert list(roles[0].recipe.tasks) == ["predicate", "srl"]  # roles need their finder
     assert roles[0].recipe.pseudo_tasks is None  # none of its tasks is left
