@@ -3,15 +3,11 @@
 N rows, I inputs, O outputs; ``...`` any leading dimensions.
 """
 
-import copy
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 
 from seqmtl.layers.on_cpu import Linear
-
-Model = TypeVar("Model", bound=nn.Module)
+from seqmtl.layers.replacement import Model, with_replaced
 
 is_there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
@@ -54,10 +50,8 @@ def in_int8(model: Model) -> Model:
 
     The copy cannot be trained or saved. Subclasses of ``nn.Linear`` may compute otherwise and are left alone.
     """
-    shared = {id(values): values for values in (*model.parameters(), *model.buffers())}
-    copied = copy.deepcopy(model, shared)
-    for module in list(copied.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.Linear) and type(child) in (nn.Linear, Linear):
-                setattr(module, name, Int8Linear(child))
-    return copied
+    return with_replaced(model, _in_int8)
+
+
+def _in_int8(module: nn.Module) -> Int8Linear | None:
+    return Int8Linear(module) if isinstance(module, nn.Linear) and type(module) in (nn.Linear, Linear) else None

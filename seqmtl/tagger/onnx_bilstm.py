@@ -3,15 +3,11 @@
 B sequences, T positions, D input size, H size of one direction.
 """
 
-import copy
-from typing import TypeVar
-
 import torch
 from torch import Tensor, nn
 
 from seqmtl.layers.bilstm import BiLSTM
-
-Model = TypeVar("Model", bound=nn.Module)
+from seqmtl.layers.replacement import Model, with_replaced
 
 
 class OnnxBiLSTM(nn.Module):
@@ -52,13 +48,7 @@ class OnnxBiLSTM(nn.Module):
 
 def with_onnx_lstms(model: Model) -> Model:
     """A copy of ``model`` with ``OnnxBiLSTM`` in the place of every ``BiLSTM``; other parameters are shared with it."""
-    shared = {id(values): values for values in (*model.parameters(), *model.buffers())}
-    copied = copy.deepcopy(model, shared)
-    for module in list(copied.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, BiLSTM):
-                setattr(module, name, OnnxBiLSTM(child))
-    return copied
+    return with_replaced(model, lambda module: OnnxBiLSTM(module) if isinstance(module, BiLSTM) else None)
 
 
 def _of_both(weights: list[Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.crf.words import Words, first_words, last_words
+from seqmtl.kernels.crf.words import Words, last_words, n_sentences
 
 
 class Chains(NamedTuple):
@@ -43,7 +43,7 @@ def partition(
     matrix, peaks = _matrix(transitions, width=weights.shape[2])  # [2K, W, W], [K, 1, 1]
     states, norms = _scan(weights, matrix, words.sizes, normalise_every=4)  # [2K, N, W], [2K, N, 1]
     weights.clamp_min_(1e-300)  # from here on they only divide what they have multiplied
-    decoders, n, last = emissions.shape[0], first_words(words), last_words(words)
+    decoders, n, last = emissions.shape[0], n_sentences(words), last_words(words)
     heights[:, n:] += peaks  # the first words take no transition
     logs = norms.log().index_add_(1, last, states.index_select(1, last).sum(2, keepdim=True).log_())  # [2K, N, 1]
     logs = (logs.unflatten(0, [2, decoders]) + heights).squeeze(3)  # [2, K, N]
@@ -60,7 +60,7 @@ def gradients(upstream: Tensor, chains: Chains, words: Words, *, size: int) -> t
         words: where they are.
         size: L.
     """
-    decoders, n = upstream.shape[0], first_words(words)
+    decoders, n = upstream.shape[0], n_sentences(words)
     prefixes, futures = chains.states[:decoders], chains.states[decoders:].index_select(1, words.mirror)  # [K, N, W]
     # Both hold the weight of the word itself, which counts once. Where it was 0, so is the prefix.
     marginals = (prefixes / chains.weights).mul_(futures)  # [K, N, W], up to the scale of each word

@@ -6,12 +6,12 @@ Letters: K decoders, B sentences, N real words of the batch, L labels. Transitio
 import torch
 from torch import Tensor
 
-from seqmtl.kernels.crf.words import Words, first_words, last_words
+from seqmtl.kernels.crf.words import Words, last_words, n_sentences
 
 
 def score(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, labels: Tensor, words: Words) -> Tensor:
     """``path_score`` of ``reference`` for emissions [K, N, L] and labels [N], as [K, B], summed in float64."""
-    n = first_words(words)
+    n = n_sentences(words)
     first, last = words.sentences[:n], last_words(words)  # [B] each
     emitted = emissions.gather(2, _of_each(labels, emissions.shape[0])).squeeze(2)  # [K, N]
     moved = transitions[:, labels.index_select(0, words.before), labels[n:]]  # [K, N - B]
@@ -42,7 +42,7 @@ def add_gradients(
         start: [K, L].
         end: [K, L].
     """
-    n = first_words(words)
+    n = n_sentences(words)
     emissions.scatter_add_(2, _of_each(labels, emissions.shape[0]), upstream.to(emissions.dtype).unsqueeze(2))
     upstream = upstream.to(transitions.dtype)
     moves = labels.index_select(0, words.before) * start.shape[1] + labels[n:]  # [N - B], index into L * L

@@ -42,8 +42,8 @@ def real_words(mask: Tensor) -> Words:
     return Words(sizes.tolist(), *(torch.from_numpy(array).to(mask.device) for array in arrays))
 
 
-def first_words(words: Words) -> int:
-    """B: each sentence's first word stands before all others."""
+def n_sentences(words: Words) -> int:
+    """B; the first B words are the first ones of their sentences."""
     return words.sizes[0]
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmtl.kernels.crf.words import first_words, last_words, packed, real_words, unpacked
+from seqmtl.kernels.crf.words import last_words, n_sentences, packed, real_words, unpacked
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=6)
 
@@ -24,7 +24,7 @@ def test_words_equal_those_of_plain_lists(lengths, spare):
     assert words.places.tolist() == [b * (max(lengths) + spare) + t for t, b in plain]
     assert words.mirror.tolist() == [at[lengths[b] - 1 - t, b] for t, b in plain]
     assert words.before.tolist() == [at[t - 1, b] for t, b in plain if t]
-    assert first_words(words) == len(lengths)
+    assert n_sentences(words) == len(lengths)
     assert last_words(words).tolist() == [at[lengths[b] - 1, b] for b in order]
 
 
